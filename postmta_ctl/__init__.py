@@ -1,0 +1,1 @@
+"""PostMTA: the control plane for KumoMTA."""

@@ -1,0 +1,100 @@
+"""What a policy is made of, before any Lua: the desired state of the fleet as plain data.
+
+``features.policy`` loads these structs from the database; ``compiler.build`` turns them into the tables
+of a bundle. Nothing here knows of Lua, of the database or of time: the same model gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the model: immutable, compared by value."""
+
+
+class Listener(Struct):
+    """An SMTP or HTTP listener of a node. Changing one needs a restart of the node."""
+
+    address: str
+    """``ip:port``."""
+    hostname: str | None = None
+    """Name in the SMTP banner; the host's own when absent."""
+    relay_hosts: tuple[str, ...] = ()
+    """Peers that may relay without authentication, as addresses or CIDR blocks."""
+    trusted_hosts: tuple[str, ...] = ()
+    """HTTP only: peers that KumoMTA trusts with everything. Empty by intention: the control plane has a token."""
+
+
+class Installation(Struct):
+    """Settings of the whole installation that the policy depends on."""
+
+    bounce_domain: str
+    """Host part of VERP envelope senders, also where DSNs and ARF reports come in."""
+    tracking_host: str | None = None
+    smtp_listeners: tuple[Listener, ...] = ()
+    http_listeners: tuple[Listener, ...] = ()
+    spool_path: str = "/var/spool/kumomta"
+    spool_kind: str = "RocksDB"
+    """``RocksDB`` or ``LocalDisk``."""
+    log_path: str = "/var/log/kumomta"
+    smart_host: tuple[str, ...] = ()
+    """Where all mail is relayed instead of to the MX, as ``host:port`` or ``[ip]:port``; empty: by MX."""
+    retry_interval: str = "20m"
+    max_retry_interval: str = "4h"
+    max_age: str = "3 days"
+    path_defaults: dict[str, Any] = {}
+    """Options of ``kumo.make_egress_path`` for every path (connection limits, TLS, timeouts …)."""
+    log_hook_batch_size: int = 500
+
+
+class VirtualMta(Struct):
+    """One egress source: an address, its EHLO name, and what it may send."""
+
+    organization: str
+    """Slug of the owning organization."""
+    name: str
+    address: str
+    """IPv4 or IPv6 address that mail leaves from."""
+    ehlo_domain: str
+    version: int = 1
+    """Raised whenever address, EHLO name or proxy change: KumoMTA freezes these in a busy ready queue,
+    so each version is a source of its own name."""
+    state: str = "active"
+    """``active``, ``warming`` or ``paused``."""
+    daily_limit: int | None = None
+    """Deliveries allowed today while warming; absent: no limit."""
+
+
+class SigningKey(Struct):
+    """A published DKIM key. The private part is a file beside the bundle, never in it."""
+
+    selector: str
+    algorithm: str
+    """``rsa-sha256`` or ``ed25519-sha256`` (RFC 6376, RFC 8463)."""
+
+
+class SendingDomain(Struct):
+    """A verified From domain."""
+
+    name: str
+    """A-label form, lower case."""
+    organization: str
+    keys: tuple[SigningKey, ...] = ()
+
+
+class Organization(Struct):
+    """A KumoMTA tenant."""
+
+    slug: str
+
+
+class PolicyModel(Struct):
+    """Everything the policy of one installation is rendered from."""
+
+    installation: Installation
+    organizations: tuple[Organization, ...] = ()
+    vmtas: tuple[VirtualMta, ...] = ()
+    domains: tuple[SendingDomain, ...] = ()
