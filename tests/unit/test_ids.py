@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from postmta_ctl.core.ids import is_id, new_id
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def test_an_id_is_a_version_7_uuid_holding_the_time_it_was_made() -> None:
+    made = uuid.UUID(new_id(NOW))
+
+    assert made.version == 7
+    assert made.variant == uuid.RFC_4122
+    assert made.int >> 80 == int(NOW.timestamp() * 1000)
+
+
+def test_ids_of_one_moment_are_distinct_and_ascending_even_past_the_counter() -> None:
+    made = [new_id(NOW) for _ in range(10_000)]
+
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+def test_a_later_id_sorts_after_an_earlier_one() -> None:
+    moment = NOW + timedelta(minutes=1)
+    earlier = new_id(moment)
+
+    assert earlier < new_id(moment + timedelta(milliseconds=1))
+
+
+def test_a_clock_set_back_is_believed() -> None:
+    new_id(NOW)
+    made = uuid.UUID(new_id(NOW - timedelta(days=1)))
+
+    assert made.int >> 80 == int((NOW - timedelta(days=1)).timestamp() * 1000)
+
+
+def test_an_id_of_ours_is_recognised() -> None:
+    assert is_id(new_id(NOW))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "s00001",
+        str(uuid.UUID(int=1)),
+        str(uuid.uuid4()),
+        new_id(NOW).upper(),
+        "{" + new_id(NOW) + "}",
+        new_id(NOW) + "\n",
+        new_id(NOW).replace("-", ""),
+    ],
+)
+def test_other_text_is_not_an_id(text: str) -> None:
+    assert not is_id(text)
