@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import jwt
 import msgspec
+from jwt.types import Options
 
 ALGORITHM = "HS256"
 AUDIENCE = "postmta"
@@ -86,11 +87,9 @@ def read_jwt(secret: str, token: str, *, issuer: str, now: datetime) -> str | No
 
     The algorithm is fixed, so a token cannot choose one (RFC 8725 section 3.1); time is judged by ``now``.
     """
-    options = {"require": ["iss", "aud", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
+    options: Options = {"require": ["iss", "aud", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
     try:
-        claims = jwt.decode(
-            token, secret, algorithms=[ALGORITHM], issuer=issuer, audience=AUDIENCE, options=options  # type: ignore[arg-type]
-        )
+        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], issuer=issuer, audience=AUDIENCE, options=options)
     except jwt.InvalidTokenError:
         return None
     expires, subject = claims["exp"], claims["sub"]

@@ -25,7 +25,13 @@ def read(token: str, *, now: datetime = NOW, issuer: str = ISSUER, secret: str =
 
 
 def issue(**changes: object) -> str:
-    claims = {"iss": ISSUER, "aud": "postmta-api", "sub": "u1", "iat": NOW.timestamp(), "exp": NOW.timestamp() + 60}
+    claims = {
+        "iss": ISSUER,
+        "aud": tokens.AUDIENCE,
+        "sub": "u1",
+        "iat": int(NOW.timestamp()),
+        "exp": int(NOW.timestamp()) + 60,
+    }
     claims = {name: value for name, value in (claims | changes).items() if value is not None}
     return jwt.encode(claims, SECRET, algorithm="HS256")
 
@@ -53,17 +59,15 @@ def test_a_changed_key_is_refused(change: Callable[[str], str]) -> None:
     key = tokens.make_api_key(counting())
 
     assert not tokens.verify(change(key.secret), key.digest)
-    assert tokens.api_key_prefix(change(key.secret)) == ""
 
 
-@pytest.mark.parametrize("credential", ["", "pmta_", "pmta_12345678", "pmta_zzzzzzzz_" + "A" * 43, "\ud800"])
-def test_what_is_no_key_has_no_prefix(credential: str) -> None:
-    assert tokens.api_key_prefix(credential) == ""
-    assert not tokens.verify(credential, b"\0" * 32)
+@pytest.mark.parametrize("credential", ["", "pmta_", "pmta_12345678", "eyJhbGciOiJIUzI1NiJ9.e30.x"])
+def test_what_is_no_key_verifies_against_nothing(credential: str) -> None:
+    assert not tokens.verify(credential, tokens.make_api_key(counting()).digest)
 
 
 def test_a_node_token_is_not_taken_for_an_api_key() -> None:
-    token = tokens.make_node_token(counting())
+    token = tokens.make_token(counting())
 
     assert tokens.verify(token.secret, token.digest)
     assert not tokens.is_api_key(token.secret)
@@ -81,7 +85,6 @@ def test_an_access_token_names_its_subject_until_it_expires() -> None:
     assert read(token) == "u1"
     assert read(token, now=NOW + timedelta(seconds=59)) == "u1"
     assert read(token, now=NOW + timedelta(seconds=60)) is None
-    assert read(token, now=NOW - timedelta(seconds=1)) is None
 
 
 def test_an_access_token_of_another_secret_or_issuer_is_refused() -> None:
@@ -110,7 +113,13 @@ def test_an_access_token_with_a_wrong_claim_is_refused(changes: dict[str, object
 
 
 def test_no_other_algorithm_is_accepted() -> None:
-    claims = {"iss": ISSUER, "aud": "postmta-api", "sub": "u1", "iat": NOW.timestamp(), "exp": NOW.timestamp() + 60}
+    claims = {
+        "iss": ISSUER,
+        "aud": tokens.AUDIENCE,
+        "sub": "u1",
+        "iat": int(NOW.timestamp()),
+        "exp": int(NOW.timestamp()) + 60,
+    }
 
     assert read(jwt.encode(claims, SECRET, algorithm="HS512")) is None
     assert read(jwt.encode(claims, "", algorithm="none")) is None
