@@ -1,0 +1,42 @@
+"""``postmta serve``."""
+
+from __future__ import annotations
+
+import rich_click as click
+from granian.constants import Interfaces, Loops
+from granian.server import Server
+
+from postmta_ctl.app import create_app
+from postmta_ctl.logging import configure_logging
+from postmta_ctl.settings import load
+
+
+@click.command()
+def serve() -> None:
+    """Run the API, the relay, ingestion and the scheduler in one process.
+
+    Settings come from POSTMTA_* variables and the TOML file that POSTMTA_CONFIG names.
+
+    Example: POSTMTA_PORT=9000 postmta serve
+    """
+    settings = load()
+    Server(
+        "postmta_ctl.cli.serve:application",
+        factory=True,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        workers=1,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        workers_kill_timeout=30,
+    ).serve()
+
+
+def application() -> object:
+    """What the server's worker process runs."""
+    settings = load()
+    configure_logging(settings)
+    return create_app(settings)

@@ -1,0 +1,117 @@
+"""KumoMTA's HTTP API: injection and administration of one node.
+
+Each method names its endpoint; see KumoMTA's reference under ``reference/http/kumod``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from postmta_ctl.errors import NodeFailed, NodeUnreachable
+
+
+class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a node is, and the token that it knows us by."""
+
+    name: str
+    admin_url: str
+    token: str
+
+
+class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a node is, and since when it runs."""
+
+    node_id: str
+    hostname: str
+    online_since: datetime
+    version: str
+
+
+class InjectAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What injection says; a recipient that failed is named, one that succeeded is not."""
+
+    success_count: int
+    fail_count: int
+    failed_recipients: list[str] = []
+    errors: list[str] = []
+
+
+class NodeTimeout(NodeFailed):
+    """The request was sent and no answer came: whether the node acted on it is unknown."""
+
+    code = "node_timeout"
+
+
+class NodeRefused(NodeFailed):
+    """The node answered with an error status."""
+
+    code = "node_refused"
+
+    def __init__(self, detail: str, *, http_status: int) -> None:
+        super().__init__(detail)
+        self.http_status = http_status
+
+
+class KumodClient:
+    """One connection pool for all nodes.
+
+    Args:
+        timeout: Seconds to wait for an answer before its outcome counts as unknown.
+    """
+
+    def __init__(self, timeout: float = 30.0) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=5)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def inject(self, node: NodeAddress, body: bytes) -> InjectAnswer:
+        """``POST /api/inject/v1``. A 200 may still name recipients that failed."""
+        return msgspec.json.decode(await self._call(node, "POST", "/api/inject/v1", body), type=InjectAnswer)
+
+    async def bump_epoch(self, node: NodeAddress) -> None:
+        """``POST /api/admin/bump-config-epoch``: have the node read its policy anew."""
+        await self._call(node, "POST", "/api/admin/bump-config-epoch")
+
+    async def machine_info(self, node: NodeAddress) -> MachineInfo:
+        """``GET /api/machine-info``."""
+        return msgspec.json.decode(await self._call(node, "GET", "/api/machine-info"), type=MachineInfo)
+
+    async def alive(self, node: NodeAddress) -> None:
+        """``GET /api/check-liveness/v1``: raises with the node's words when it does not take mail."""
+        await self._call(node, "GET", "/api/check-liveness/v1")
+
+    async def admin(self, node: NodeAddress, method: str, path: str, body: Any = None) -> Any:
+        """Any other administrative endpoint, JSON in and out."""
+        answer = await self._call(node, method, path, None if body is None else msgspec.json.encode(body))
+        return msgspec.json.decode(answer) if answer else None
+
+    async def _call(self, node: NodeAddress, method: str, path: str, body: bytes | None = None) -> bytes:
+        headers = {"Authorization": f"Bearer {node.token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = node.admin_url.rstrip("/") + path
+        try:
+            async with self._pool().request(method, url, data=body, headers=headers) as response:
+                answer = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NodeUnreachable(f"node {node.name}: cannot connect to {node.admin_url}: {error}") from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise NodeTimeout(f"node {node.name}: no answer to {method} {path}: {type(error).__name__}") from error
+        if response.status != 200:
+            text = answer.decode("utf-8", "replace").strip()[:500]
+            raise NodeRefused(f"node {node.name}: {response.status}: {text}", http_status=response.status)
+        return answer
+
+    def _pool(self) -> aiohttp.ClientSession:
+        # Made on first use, since a session belongs to the running event loop.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=64))
+        return self._session

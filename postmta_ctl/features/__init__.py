@@ -1,0 +1,1 @@
+"""One package per group of the API: routes, schemas, service, queries, jobs; only what a slice needs."""

@@ -1,0 +1,40 @@
+"""``/api/v1/api-keys``."""
+
+from litestar import Router, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from postmta_ctl.features.api_keys import service
+from postmta_ctl.features.api_keys.schemas import ApiKey, ApiKeyCreate, ApiKeyCreated
+from postmta_ctl.store.paging import Page
+from postmta_ctl.web import Caller, Paging, TheSystem, scope
+
+
+@post("/", opt=scope("api_keys:write"), summary="Create a new API key")
+async def create_api_key(system: TheSystem, principal: Caller, data: JSONBody[ApiKeyCreate]) -> ApiKeyCreated:
+    """The secret is shown in this answer only."""
+    return await service.create(system, principal, data)
+
+
+@get("/", opt=scope("api_keys:read"), summary="List all API keys")
+async def list_api_keys(system: TheSystem, principal: Caller, paging: Paging) -> Page[ApiKey]:
+    """Newest first."""
+    return await service.list_keys(system, principal, paging)
+
+
+@get("/{key_id:str}", opt=scope("api_keys:read"), summary="Get API key details")
+async def get_api_key(system: TheSystem, principal: Caller, key_id: FromPath[str]) -> ApiKey:
+    """Without its secret, which nobody knows any more."""
+    return await service.get(system, principal, key_id)
+
+
+@delete("/{key_id:str}", opt=scope("api_keys:write"), summary="Delete an API key")
+async def delete_api_key(system: TheSystem, principal: Caller, key_id: FromPath[str]) -> None:
+    """The key is refused from this moment on."""
+    await service.delete(system, principal, key_id)
+
+
+router = Router(
+    "/api/v1/api-keys",
+    route_handlers=[create_api_key, list_api_keys, get_api_key, delete_api_key],
+    tags=["API Keys"],
+)

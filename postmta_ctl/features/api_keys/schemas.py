@@ -1,0 +1,35 @@
+"""What the API key routes take and give."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class ApiKeyCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new key. It never has a scope that its maker lacks."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, examples=["production"])]
+    scopes: Annotated[list[str], Meta(min_length=1, examples=[["messages:send", "messages:read"]])]
+    expires_at: datetime | None = None
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    prefix: str
+    """The eight characters after ``pmta_``, by which a key can be told in a list."""
+    scopes: list[str]
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+class ApiKeyCreated(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key with its secret, which is shown this once."""
+
+    api_key: ApiKey
+    secret: str

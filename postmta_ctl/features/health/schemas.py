@@ -1,0 +1,23 @@
+"""What ``/health`` says."""
+
+from typing import Literal
+
+import msgspec
+
+Status = Literal["ok", "degraded", "down"]
+
+
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One part of the service."""
+
+    status: Status
+    detail: str = ""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The service as a whole is as well as its worst part; only a dead database makes it ``down``."""
+
+    status: Status
+    version: str
+    parts: dict[str, PartHealth]
+    """``database``, ``relay`` and ``node:NAME`` for each node."""

@@ -1,0 +1,1 @@
+"""Log records of the nodes become events."""

@@ -1,0 +1,1 @@
+"""KumoMTA nodes."""

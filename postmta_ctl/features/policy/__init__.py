@@ -1,0 +1,1 @@
+"""Releases: plan, prove, publish."""

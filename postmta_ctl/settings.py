@@ -1,0 +1,160 @@
+"""Settings of one installation: an optional TOML file, overridden by the environment.
+
+``POSTMTA_CONFIG`` names the file. Each top-level setting has a variable of its own, ``POSTMTA_`` and its name in
+capitals; secrets may be given as a file through ``…_FILE`` instead. Unknown settings are refused by name, in
+the file as in the environment, since a misspelt one would otherwise be silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from postmta_ctl.compiler.model import Listener
+from postmta_ctl.errors import ConfigurationError
+
+PREFIX = "POSTMTA_"
+SECRETS = ("master_key", "jwt_secret", "setup_token")
+
+
+class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[policy]`` table: what of the KumoMTA nodes is set by the operator rather than through the API."""
+
+    smtp_listeners: tuple[Listener, ...] = (Listener(address="0.0.0.0:25"),)
+    http_listeners: tuple[Listener, ...] = (Listener(address="127.0.0.1:8000"),)
+    spool_path: str = "/var/spool/kumomta"
+    spool_kind: Literal["RocksDB", "LocalDisk"] = "RocksDB"
+    log_path: str = "/var/log/kumomta"
+    smart_host: tuple[str, ...] = ()
+    retry_interval: str = "20m"
+    max_retry_interval: str = "4h"
+    max_age: str = "3 days"
+    path_defaults: dict[str, Any] = {}
+    log_hook_batch_size: int = 500
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. Made once, by :func:`load`, and handed to whoever needs it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = Path("postmta-data")
+    """Holds the embedded database, the secrets and the embedded node. Created with mode 0700."""
+    database_url: str = ""
+    """SQLAlchemy URL: ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; empty: SQLite in ``data_dir``."""
+    public_url: str = ""
+    """How customers, their recipients and the nodes reach this API; empty: ``http://host:port``."""
+    bounce_domain: str = ""
+    """Host part of VERP envelope senders; empty: ``bounce.`` and the host of ``public_url``."""
+    tracking_host: str = ""
+    """What customers' tracking domains point to; empty: the host of ``public_url``."""
+    master_key: str = msgspec.field(default="")
+    """32 bytes as 64 hexadecimal digits, under which private keys are encrypted; empty: made in ``data_dir``."""
+    jwt_secret: str = ""
+    """Signs access tokens; empty: made in ``data_dir``."""
+    setup_token: str = ""
+    """Asked of the very first registration when not bound to loopback; empty: made and printed at start."""
+    access_token_seconds: int = 3600
+    registration: Literal["open", "invite", "closed"] = "open"
+    embedded_node: bool = True
+    """Run a sandbox node beside the API, so that everything works before there is a real one."""
+    auto_publish: bool | None = None
+    """Publish changes of the configuration by themselves; absent: only while the embedded node is the only one."""
+    publish_debounce_seconds: float = 1.0
+    dns: str = "system"
+    """``system``, the address of a resolver, or ``sandbox``: pretend every record we ask for is published."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    max_body_bytes: int = 32 * 1024 * 1024
+    policy: PolicySettings = PolicySettings()
+
+    @property
+    def url(self) -> str:
+        """The public URL without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def public_host(self) -> str:
+        """Host name part of the public URL."""
+        return urlsplit(self.url).hostname or "localhost"
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'postmta.db'}"
+
+    @property
+    def bounces(self) -> str:
+        """The bounce domain in force. An address cannot be a mail domain, so those fall back to a reserved name."""
+        if self.bounce_domain:
+            return self.bounce_domain
+        host = self.public_host
+        return f"bounce.{host}" if "." in host and not host.replace(".", "").isdigit() else "bounce.postmta.test"
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: The environment; the process's own when absent.
+
+    Raises:
+        ConfigurationError: A setting is unknown or of the wrong type; the message names it.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else {}
+    values |= _from_environment(environ)
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"settings: {error}") from None
+
+
+def _from_file(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{PREFIX}CONFIG: cannot read {name}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name}: not valid TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = {f"{PREFIX}{field.upper()}": field for field in Settings.__struct_fields__ if field != "policy"}
+    files = {f"{PREFIX}{name.upper()}_FILE": name for name in SECRETS}
+    values: dict[str, Any] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable == f"{PREFIX}CONFIG":
+            continue
+        if variable in known:
+            values[known[variable]] = value
+        elif variable in files:
+            values[files[variable]] = _secret_from_file(variable, value)
+        else:
+            raise ConfigurationError(_unknown(variable, [*known, *files, f"{PREFIX}CONFIG"]))
+    return values
+
+
+def _secret_from_file(variable: str, name: str) -> str:
+    try:
+        return Path(name).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{variable}: cannot read {name}: {error.strerror}") from error
+
+
+def _unknown(variable: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(variable, known, n=1)
+    return f"{variable}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value)).expanduser()
+    raise NotImplementedError(kind)

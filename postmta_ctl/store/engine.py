@@ -1,0 +1,94 @@
+"""One database, and the only place that commits.
+
+``transaction()`` writes, ``reading()`` reads; both hand out a SQLAlchemy Core connection. A transaction that
+leaves its block by an exception is rolled back whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from postmta_ctl.errors import ConfigurationError
+
+WRITES = {"postmta_writes": True}
+
+
+class Database:
+    """The connection pool of one process.
+
+    Args:
+        url: ``sqlite+aiosqlite:///PATH`` or ``postgresql+asyncpg://…``.
+
+    Raises:
+        ConfigurationError: The URL names another engine.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.drivername == "sqlite+aiosqlite"
+        if not self.is_sqlite and self.url.drivername != "postgresql+asyncpg":
+            raise ConfigurationError(
+                f"database_url: {self.url.drivername} is not supported; use sqlite+aiosqlite or postgresql+asyncpg"
+            )
+        self.engine = _sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_size=10, max_overflow=20)
+        # SQLite has one writer: waiting here is fair and cheap, waiting in its busy handler is neither.
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose changes are committed, durably, when the block ends without an exception."""
+        async with AsyncExitStack() as stack:
+            if self.is_sqlite:
+                await stack.enter_async_context(self._writer)
+            connection = await stack.enter_async_context(self.engine.connect())
+            await connection.execution_options(**WRITES)
+            await stack.enter_async_context(connection.begin())
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one consistent state and changes nothing."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise what the engine raises if the database does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def _sqlite_engine(url: str) -> AsyncEngine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, connect_args={"timeout": 30})
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # Python's own transaction handling would begin late and commit by itself; _begin does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("postmta_writes")
+    # IMMEDIATE takes the write lock at once; a read that turns into a write later could not wait for it.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

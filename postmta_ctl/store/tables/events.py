@@ -1,0 +1,49 @@
+"""What happened to mail, as the nodes' log records told it."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from postmta_ctl.store.tables.base import metadata
+from postmta_ctl.store.types import Id, Json, Timestamp
+
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("dedupe_key", LargeBinary(16), nullable=False, unique=True),
+    Column("organization_id", Id),
+    Column("message_id", Id),
+    Column("recipient_id", Id),
+    Column("type", String(40), nullable=False),
+    Column("record_type", String(40), nullable=False),
+    Column("occurred_at", Timestamp, nullable=False),
+    Column("received_at", Timestamp, nullable=False),
+    Column("node", String(63), nullable=False),
+    Column("spool_id", String(32)),
+    Column("recipient", String(320)),
+    Column("queue", String(400)),
+    Column("campaign", String(63)),
+    Column("vmta", String(63)),
+    Column("provider", String(100)),
+    Column("code", Integer),
+    Column("enhanced_code", String(16)),
+    Column("reply", Text),
+    Column("bounce_class", String(32)),
+    Column("attempts", Integer),
+    Column("details", Json, comment="what of the record has no column of its own"),
+    Index(None, "recipient_id"),
+    Index(None, "organization_id", "occurred_at"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("received_at", Timestamp, nullable=False),
+    Column("node", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)

@@ -1,0 +1,63 @@
+"""Nodes, releases and the changes that wait to be released."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from postmta_ctl.store.tables.base import created_column, id_column, metadata
+from postmta_ctl.store.types import Id, Json, Timestamp
+
+nodes = Table(
+    "nodes",
+    metadata,
+    id_column(),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("admin_url", String(500), nullable=False),
+    Column("policy_dir", String(1000), nullable=False),
+    Column("file_owner", String(63)),
+    Column("ingest_token_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("sealed_ingest_token", LargeBinary, nullable=False),
+    Column("sealed_admin_token", LargeBinary, nullable=False),
+    Column("published_release", Integer),
+    Column("running_release", Integer),
+    Column("online_since", Timestamp),
+    Column("last_seen_at", Timestamp),
+    Column("last_error", Text),
+    created_column(),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("author", String(320), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("change_class", Json, nullable=False),
+    Column("diff", Text, nullable=False),
+    Column("proofs", Json, nullable=False),
+    Column("files", Json, nullable=False, comment="path → SHA-256 of the blob"),
+    Column("state", String(16), nullable=False),
+    Column("published_at", Timestamp),
+    created_column(),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", String(64), primary_key=True, comment="SHA-256, hexadecimal"),
+    Column("content", LargeBinary, nullable=False),
+)
+
+policy_changes = Table(
+    "policy_changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("organization_id", Id),
+    Column("author", String(320), nullable=False),
+    Column("summary", String(500), nullable=False),
+    Column("release", Integer, comment="the release that took it up; null while it waits"),
+    created_column(),
+    Index(None, "release"),
+)

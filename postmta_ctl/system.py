@@ -1,0 +1,35 @@
+"""What one process holds: made once by :mod:`postmta_ctl.app`, handed to every handler and job.
+
+Each part is a seam. Tests replace a part by a fake that keeps state; nothing is ever patched.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from postmta_ctl.clients.dns import Resolver
+from postmta_ctl.clients.kumod import KumodClient
+from postmta_ctl.keys import Keys
+from postmta_ctl.settings import Settings
+from postmta_ctl.store.engine import Database
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """The parts that features work with."""
+
+    settings: Settings
+    db: Database
+    keys: Keys
+    resolver: Resolver
+    kumod: KumodClient
+    now: Callable[[], datetime] = utc_now
+    random: Callable[[int], bytes] = field(default=secrets.token_bytes)

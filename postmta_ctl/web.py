@@ -1,0 +1,160 @@
+"""What all routes share: who is asking, whether they may, and how errors are answered."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import FromQuery
+
+from postmta_ctl import errors
+from postmta_ctl.errors import FieldError, PostMTAError
+from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.auth.service import authenticate
+from postmta_ctl.store.paging import DEFAULT_LIMIT, PageRequest, page_request
+from postmta_ctl.system import System
+
+log = structlog.get_logger(__name__)
+
+TheSystem = NamedDependency[System]
+"""Parameter ``system`` of a route: the parts this process works with."""
+Caller = NamedDependency[Principal]
+"""Parameter ``principal`` of a route: who is asking."""
+Paging = NamedDependency[PageRequest]
+"""Parameter ``paging`` of a route: ``limit`` and ``cursor`` of the query string."""
+
+PUBLIC: dict[str, Any] = {"public": True}
+"""``opt`` of a route that asks for no credential."""
+
+
+def scope(name: str) -> dict[str, Any]:
+    """``opt`` of a route that needs this scope."""
+    return {"scope": name}
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as RFC 9457 describes it, extended by ``code``, ``request_id`` and the fields at fault."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str = ""
+    errors: tuple[FieldError, ...] = ()
+    type: str = "about:blank"
+
+
+def system_of(connection: ASGIConnection[Any, Any, Any, Any]) -> System:
+    """The parts this process works with."""
+    system: System = connection.app.state.system
+    return system
+
+
+def provide_system(request: Request[Any, Any, Any]) -> System:
+    """Dependency ``system``."""
+    return system_of(request)
+
+
+def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+    """Dependency ``principal``: who :func:`guard` found to be asking."""
+    principal: Principal = request.scope["user"]
+    return principal
+
+
+def provide_paging(limit: FromQuery[int] = DEFAULT_LIMIT, cursor: FromQuery[str | None] = None) -> PageRequest:
+    """Dependency ``paging``: ``limit`` and ``cursor`` of the query string."""
+    return page_request(limit, cursor)
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Stand before every route: find the principal, and check the scope that the route declares.
+
+    Raises:
+        Unauthenticated: No valid credential.
+        PermissionDenied: The role or the key does not have the scope.
+    """
+    if handler.opt.get("public"):
+        return
+    principal = await authenticate(system_of(connection), connection.headers)
+    principal.require(handler.opt["scope"])
+    connection.scope["user"] = principal
+
+
+def problem(request: Request[Any, Any, Any], error: PostMTAError) -> Response[bytes]:
+    """Answer an error as ``application/problem+json``."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = Problem(
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        request_id=request.scope.get("state", {}).get("request_id", ""),
+        errors=error.errors,
+    )
+    content = msgspec.json.encode(body)
+    return Response(content, status_code=error.status, media_type="application/problem+json", headers=headers)
+
+
+def on_own_error(request: Request[Any, Any, Any], error: PostMTAError) -> Response[bytes]:
+    """One of ours: answered as it says."""
+    if error.status >= 500:
+        log.warning("request failed", code=error.code, detail=error.detail)
+    return problem(request, error)
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """One of Litestar's, put into our words."""
+    return problem(request, _translated(error))
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A bug of ours: the log gets all of it, the caller only the request id."""
+    log.error("unexpected error", exc_info=error)
+    return problem(request, PostMTAError("An unexpected error occurred; quote the request id when you report it."))
+
+
+def _translated(error: HTTPException) -> PostMTAError:
+    if isinstance(error, ValidationException):
+        return _invalid(error)
+    if isinstance(error, NotFoundException):
+        return errors.NotFound("There is nothing at this address.")
+    translated = PostMTAError(error.detail or "The request cannot be answered.", code="http_error")
+    if isinstance(error, MethodNotAllowedException):
+        translated.code = "method_not_allowed"
+    elif error.status_code == 413:
+        return errors.PayloadTooLarge("The body is larger than this endpoint reads.")
+    elif error.status_code == 400:
+        return errors.MalformedRequest("The body cannot be read as JSON.")
+    translated.status, translated.title = error.status_code, "Request refused"
+    return translated
+
+
+def _invalid(error: ValidationException) -> PostMTAError:
+    extra = error.extra if isinstance(error.extra, list) else []
+    found = tuple(_field_error(str(item["message"]), str(item.get("key") or "")) for item in extra)
+    if not found:
+        return errors.MalformedRequest(error.detail)
+    return errors.InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in found), errors=found)
+
+
+_AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_NAMED = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]*)`")
+
+
+def _field_error(message: str, key: str) -> FieldError:
+    """Litestar names the parameter; msgspec's text names the place within the body."""
+    within = "" if key in ("", "data") else key
+    if at := _AT.search(message):
+        within, message = at["path"], message[: at.start()]
+    if named := _NAMED.search(message):
+        within = f"{within}.{named['name']}" if within else named["name"]
+    return FieldError(field=within or "body", message=message)

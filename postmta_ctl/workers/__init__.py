@@ -1,0 +1,1 @@
+"""What runs in the background: the list of jobs, and the loop that runs them."""
