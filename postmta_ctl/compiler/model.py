@@ -15,7 +15,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the model: immutable, compared by value."""
 
 
-class Listener(Struct):
+class Listener(Struct, frozen=True):
     """An SMTP or HTTP listener of a node. Changing one needs a restart of the node."""
 
     address: str
@@ -28,7 +28,7 @@ class Listener(Struct):
     """HTTP only: peers that KumoMTA trusts with everything. Empty by intention: the control plane has a token."""
 
 
-class Installation(Struct):
+class Installation(Struct, frozen=True):
     """Settings of the whole installation that the policy depends on."""
 
     bounce_domain: str
@@ -48,9 +48,14 @@ class Installation(Struct):
     path_defaults: dict[str, Any] = {}
     """Options of ``kumo.make_egress_path`` for every path (connection limits, TLS, timeouts …)."""
     log_hook_batch_size: int = 500
+    """Log records in one request to the control plane at most."""
+    bounce_classifier_files: tuple[str, ...] = ()
+    """TOML or JSON rule files on the node; without any, KumoMTA classifies no bounce."""
+    fence: bool = True
+    """Refuse a second injection of the same recipient id, so that a call without an answer can be repeated."""
 
 
-class VirtualMta(Struct):
+class VirtualMta(Struct, frozen=True):
     """One egress source: an address, its EHLO name, and what it may send."""
 
     organization: str
@@ -65,10 +70,14 @@ class VirtualMta(Struct):
     state: str = "active"
     """``active``, ``warming`` or ``paused``."""
     daily_limit: int | None = None
-    """Deliveries allowed today while warming; absent: no limit."""
+    """Deliveries allowed in a day while warming; absent: no limit; 0: today's are used up, take no more."""
+    proxy_protocol: str | None = None
+    """``haproxy`` or ``socks5``: ``address`` is then one of the proxy's addresses."""
+    proxy_server: str | None = None
+    """``ip:port`` of the proxy."""
 
 
-class SigningKey(Struct):
+class SigningKey(Struct, frozen=True):
     """A published DKIM key. The private part is a file beside the bundle, never in it."""
 
     selector: str
@@ -76,7 +85,7 @@ class SigningKey(Struct):
     """``rsa-sha256`` or ``ed25519-sha256`` (RFC 6376, RFC 8463)."""
 
 
-class SendingDomain(Struct):
+class SendingDomain(Struct, frozen=True):
     """A verified From domain."""
 
     name: str
@@ -85,13 +94,13 @@ class SendingDomain(Struct):
     keys: tuple[SigningKey, ...] = ()
 
 
-class Organization(Struct):
+class Organization(Struct, frozen=True):
     """A KumoMTA tenant."""
 
     slug: str
 
 
-class PolicyModel(Struct):
+class PolicyModel(Struct, frozen=True):
     """Everything the policy of one installation is rendered from."""
 
     installation: Installation

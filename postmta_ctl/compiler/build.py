@@ -1,0 +1,187 @@
+"""From the model to the tables of a bundle: names, pools and their order, warm-up rates, shards.
+
+Everything is decided here. Templates only print, and the Lua only looks up.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from postmta_ctl.compiler import warmup
+from postmta_ctl.compiler.model import (
+    Installation,
+    Listener,
+    PolicyModel,
+    SendingDomain,
+    Struct,
+    VirtualMta,
+)
+from postmta_ctl.compiler.names import shard_count, shard_of, source_name, tenant_name
+
+Table = dict[str, Any]
+
+DEFAULT_ROOT = "/opt/kumomta/etc/policy"
+"""Where KumoMTA looks for a policy of its own accord."""
+_REQUEST_BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one injection. KumoMTA's own 2 MiB is less than one message with attachments."""
+_NOBODY = "0.0.0.0/32"
+"""A peer that cannot be (RFC 1122, 3.2.1.3): left out, the list would mean the local host."""
+_SIGNING_ORDER = ("rsa-sha256", "ed25519-sha256")
+
+
+class BundleTables(Struct, frozen=True):
+    """What the templates print and the shards hold; field names are the templates' variables."""
+
+    default_root: str
+    installation: Table
+    listeners: Table
+    storage: Table
+    tenants: Table
+    pools: Table
+    sources: Table
+    data: Table
+    domains: tuple[Table, ...]
+    """One table for each shard, from domain name to its organization and keys."""
+
+
+def build(model: PolicyModel) -> BundleTables:
+    """The tables of a bundle. The model must be free of errors (``compiler.check``); its order does not matter."""
+    installation = model.installation
+    domains = _domain_shards(model.domains)
+    return BundleTables(
+        default_root=DEFAULT_ROOT,
+        installation=_installation(installation),
+        listeners={
+            "http": [_http_listener(each) for each in installation.http_listeners],
+            "smtp": [_smtp_listener(each) for each in installation.smtp_listeners],
+        },
+        storage={
+            "spool_path": installation.spool_path,
+            "spool_kind": installation.spool_kind,
+            "log_path": installation.log_path,
+            "bounce_classifier_files": list(installation.bounce_classifier_files),
+        },
+        tenants=_tenants(model),
+        pools={name: [_source(each) for each in vmtas] for name, vmtas in _pools(model).items()},
+        sources={tenant_name(each.organization, each.name): _source_options(each) for each in model.vmtas},
+        data={"domains": {"shards": len(domains)}},
+        domains=domains,
+    )
+
+
+def _installation(installation: Installation) -> Table:
+    queue: Table = {
+        "retry_interval": installation.retry_interval,
+        "max_retry_interval": installation.max_retry_interval,
+        "max_age": installation.max_age,
+    }
+    if installation.smart_host:
+        queue["protocol"] = {"smtp": {"mx_list": [_mx_entry(host) for host in installation.smart_host]}}
+    return {
+        "bounce_domain": installation.bounce_domain.lower(),
+        "fence": installation.fence,
+        "log_hook_batch_size": installation.log_hook_batch_size,
+        "queue": queue,
+        "path": dict(installation.path_defaults),
+    }
+
+
+def _mx_entry(host: str) -> str | Table:
+    """A smart host in ``mx_list``: a name stays text, an address (in brackets, with or without port) is resolved."""
+    literal, bracket, port = host.removeprefix("[").partition("]")
+    if not bracket:
+        return host
+    address = f"[{literal}]" if ":" in literal else literal
+    return {"name": literal, "addr": address + port if port else literal}
+
+
+def _http_listener(listener: Listener) -> Table:
+    options: Table = {
+        "listen": listener.address,
+        "trusted_hosts": list(listener.trusted_hosts),
+        "request_body_limit": _REQUEST_BODY_LIMIT,
+    }
+    return options | ({"hostname": listener.hostname} if listener.hostname else {})
+
+
+def _smtp_listener(listener: Listener) -> Table:
+    options: Table = {"listen": listener.address, "relay_hosts": list(listener.relay_hosts) or [_NOBODY]}
+    return options | ({"hostname": listener.hostname} if listener.hostname else {})
+
+
+def _source(vmta: VirtualMta) -> str:
+    return source_name(vmta.organization, vmta.name, vmta.version)
+
+
+def _source_options(vmta: VirtualMta) -> Table:
+    """``source`` and ``path`` options of one vMTA; paused ones too, since mail may still be on its way out."""
+    source: Table = {"ehlo_domain": vmta.ehlo_domain}
+    match vmta.proxy_protocol:
+        case "haproxy":
+            source |= {"ha_proxy_server": vmta.proxy_server, "ha_proxy_source_address": vmta.address}
+        case "socks5":
+            source |= {"socks5_proxy_server": vmta.proxy_server, "socks5_proxy_source_address": vmta.address}
+        case _:
+            source["source_address"] = vmta.address
+    # Without this a host of the other family would be tried, skipped, and end in a confusing failure.
+    family = ipaddress.ip_address(vmta.address).version
+    path: Table = {"ip_lookup_strategy": f"Ipv{family}Only"}
+    if vmta.state == "warming" and vmta.daily_limit:
+        # The key is the name of one bucket in the whole process: all sites of this source share it, nothing else.
+        path["additional_source_selection_rates"] = {
+            f"postmta:{_source(vmta)}:daily": str(warmup.allowance(vmta.daily_limit))
+        }
+    return {"source": source, "path": path}
+
+
+def _pools(model: PolicyModel) -> dict[str, list[VirtualMta]]:
+    """The vMTAs that mail may leave from, for each organization and for each single vMTA."""
+    pools: dict[str, list[VirtualMta]] = {each.slug: [] for each in model.organizations}
+    for vmta in model.vmtas:
+        available = [vmta] if _may_send(vmta) else []
+        pools[tenant_name(vmta.organization, vmta.name)] = available
+        pools[vmta.organization] += available
+    return {name: _ordered(vmtas) for name, vmtas in pools.items()}
+
+
+def _may_send(vmta: VirtualMta) -> bool:
+    return vmta.state == "active" or (vmta.state == "warming" and vmta.daily_limit != 0)
+
+
+def _ordered(vmtas: list[VirtualMta]) -> list[VirtualMta]:
+    """One warming vMTA first, the established ones next, the other warming ones last.
+
+    A fresh queue takes its first message's source from the second place, whatever the weights: mail to a domain
+    that sees one message a day would otherwise all leave from a warming address.
+    """
+    by_name = sorted(vmtas, key=lambda each: each.name)
+    warming = [each for each in by_name if each.state == "warming"]
+    established = [each for each in by_name if each.state != "warming"]
+    return warming[:1] + established + warming[1:]
+
+
+def _tenants(model: PolicyModel) -> Table:
+    return {
+        name: {"organization": name.partition(".")[0], "pool": name} | _pool_rate(vmtas)
+        for name, vmtas in _pools(model).items()
+    }
+
+
+def _pool_rate(vmtas: list[VirtualMta]) -> Table:
+    """A rate for the whole pool, if every vMTA in it has one: there is none that overflow could leave from."""
+    limits = [each.daily_limit for each in vmtas if each.state == "warming" and each.daily_limit]
+    if not limits or len(limits) < len(vmtas):
+        return {}
+    return {"rate": str(warmup.together(warmup.allowance(limit) for limit in limits))}
+
+
+def _domain_shards(domains: tuple[SendingDomain, ...]) -> tuple[Table, ...]:
+    shards: tuple[Table, ...] = tuple({} for _ in range(shard_count(len(domains))))
+    for domain in domains:
+        keys = sorted(domain.keys, key=lambda key: (_SIGNING_ORDER.index(key.algorithm), key.selector))
+        shards[shard_of(domain.name, len(shards))][domain.name] = {
+            "organization": domain.organization,
+            "keys": [{"selector": key.selector, "algorithm": key.algorithm} for key in keys],
+        }
+    return shards

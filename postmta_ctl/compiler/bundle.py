@@ -1,0 +1,135 @@
+"""A policy bundle: files by path, named by what they hold, compared and kept in folders."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+KUMOMTA_VERSION = "2026.05.12"
+"""The oldest KumoMTA that a bundle runs on: the first with ``metadata`` for each recipient of an injection."""
+MANIFEST = "manifest.json"
+
+_STARTUP_TABLES = ("generated/listeners.lua", "generated/storage.lua")
+_STARTUP_CODE = ("postmta/startup.lua",)
+_TABLE_ENTRY = re.compile(r"^  (\w+) = (.*?)(?=^  \w+ = |^})", re.MULTILINE | re.DOTALL)
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``manifest.json``: the only file that knows the number of the release."""
+
+    release: int
+    digest: str
+    files: dict[str, str]
+    """SHA-256 of each file, in hexadecimal."""
+    kumomta: str
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """The files of one policy, sorted by path, without the manifest."""
+
+    files: dict[str, bytes]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> Bundle:
+        """A bundle of these files."""
+        return cls(files=dict(sorted(files.items())))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over all paths and contents: what the policy *is*, whatever its number."""
+        lines = [f"{digest}  {path}\n" for path, digest in self._file_digests.items()]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def _file_digests(self) -> dict[str, str]:
+        return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
+
+    def manifest(self, release: int) -> Manifest:
+        """What ``manifest.json`` says when this bundle is published under a number."""
+        return Manifest(release=release, digest=self.digest, files=self._file_digests, kumomta=KUMOMTA_VERSION)
+
+    def write(self, directory: Path, release: int) -> None:
+        """Write all files and the manifest into a folder that is new or empty.
+
+        Raises:
+            FileExistsError: the folder holds something: a release is never changed in place.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise FileExistsError(f"{directory} is not empty")
+        manifest = msgspec.json.format(msgspec.json.encode(self.manifest(release)), indent=1)
+        for path, content in (self.files | {MANIFEST: manifest + b"\n"}).items():
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    @classmethod
+    def read(cls, directory: Path) -> Bundle:
+        """The bundle as it lies in a folder now; its digest tells whether somebody changed a file."""
+        paths = [path for path in directory.rglob("*") if path.is_file() and path != directory / MANIFEST]
+        return cls.of({path.relative_to(directory).as_posix(): path.read_bytes() for path in paths})
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest in a bundle's folder.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        msgspec.DecodeError: it is damaged.
+    """
+    return msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
+
+
+def diff(old: Bundle | None, new: Bundle) -> str:
+    """A unified diff from ``old`` (None: nothing) to ``new``, files in order; empty when they are the same."""
+    before = old.files if old else {}
+    paths = sorted(before.keys() | new.files.keys())
+    return "".join(_file_diff(path, before.get(path), new.files.get(path)) for path in paths)
+
+
+def _file_diff(path: str, old: bytes | None, new: bytes | None) -> str:
+    lines = difflib.unified_diff(
+        _lines(old),
+        _lines(new),
+        fromfile="/dev/null" if old is None else f"a/{path}",
+        tofile="/dev/null" if new is None else f"b/{path}",
+    )
+    return "".join(lines)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return content.decode(errors="replace").splitlines(keepends=True) if content else []
+
+
+class ChangeClass(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to bring a change to a running node."""
+
+    kind: Literal["nothing", "live", "restart"]
+    settings: tuple[str, ...] = ()
+    """With ``restart``: what KumoMTA reads at its start only, as ``listeners.http`` or ``postmta/startup.lua``."""
+
+
+def change_class(old: Bundle | None, new: Bundle) -> ChangeClass:
+    """Class of the change from ``old`` to ``new``; from nothing to something is a start, so a restart."""
+    if old and old.digest == new.digest:
+        return ChangeClass(kind="nothing")
+    before = _startup_settings(old) if old else {}
+    after = _startup_settings(new)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return ChangeClass(kind="restart" if changed else "live", settings=tuple(changed))
+
+
+def _startup_settings(bundle: Bundle) -> dict[str, str]:
+    """What KumoMTA reads once: each entry of the tables for it, and the code that uses them."""
+    settings = {path: bundle.files.get(path, b"").decode() for path in _STARTUP_CODE}
+    for path in _STARTUP_TABLES:
+        table = Path(path).stem
+        text = bundle.files.get(path, b"").decode()
+        settings |= {f"{table}.{name}": value for name, value in _TABLE_ENTRY.findall(text)}
+    return settings

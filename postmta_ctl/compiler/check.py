@@ -1,0 +1,233 @@
+"""What is wrong with a model, before anything is rendered: each trouble with a stable code and its place.
+
+Errors make a policy that KumoMTA would refuse or, worse, take and misread; warnings are meant for a person. Whether
+KumoMTA takes every option is proved afterwards, by running the rendered policy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from postmta_ctl.compiler import formats
+from postmta_ctl.compiler.model import Installation, PolicyModel, SendingDomain, VirtualMta
+from postmta_ctl.compiler.names import SLUG
+
+_STATES = ("active", "warming", "paused")
+_ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
+_PROXIES = ("haproxy", "socks5")
+_SPOOLS = ("RocksDB", "LocalDisk")
+_RATE_OPTIONS = ("max_message_rate", "max_connection_rate", "source_selection_rate")
+_OWN_PATH_OPTIONS = ("additional_source_selection_rates", "refresh_strategy")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong."""
+
+    code: str
+    """Stable, for programs: ``duplicate-vmta``."""
+    message: str
+    where: str
+    """What it is about: ``vmta acme.mx1``, ``domain acme.example``, ``installation.max_age``."""
+    severity: Literal["error", "warning"] = "error"
+
+
+def check(model: PolicyModel) -> list[Finding]:
+    """All findings, errors first; an empty list is a model without fault."""
+    findings = [
+        *_texts(model),
+        *_installation(model.installation),
+        *_organizations(model),
+        *(finding for vmta in model.vmtas for finding in _vmta(vmta)),
+        *(finding for domain in model.domains for finding in _domain(domain)),
+        *_references(model),
+        *_pools(model),
+    ]
+    return sorted(findings, key=lambda each: (each.severity, each.where, each.code))
+
+
+def _texts(model: PolicyModel) -> Iterator[Finding]:
+    """No field has a use for control characters, and some end up in queue names, headers or file names."""
+    for path, text in _strings(msgspec.to_builtins(model), ""):
+        if any(ord(character) < 32 or ord(character) == 127 for character in text):
+            yield Finding(code="control-character", message=f"{text!r} holds a control character", where=path)
+        if any(0xD800 <= ord(character) < 0xE000 for character in text):
+            yield Finding(code="not-unicode", message=f"{text!r} holds half a surrogate pair", where=path)
+
+
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    match value:
+        case str():
+            yield path.lstrip("."), value
+        case dict():
+            for key, item in value.items():
+                yield from _strings(str(key), f"{path}.{key!a}")
+                yield from _strings(item, f"{path}.{key}" if str(key).isidentifier() else f"{path}.{key!a}")
+        case list() | tuple():
+            for number, item in enumerate(value):
+                yield from _strings(item, f"{path}[{number}]")
+
+
+def _installation(installation: Installation) -> Iterator[Finding]:
+    for name, problem, code in _setting_problems(installation):
+        yield Finding(code=code, message=problem, where=f"installation.{name}")
+    yield from _listeners(installation)
+    yield from _path_defaults(installation.path_defaults)
+
+
+def _setting_problems(installation: Installation) -> Iterator[tuple[str, str, str]]:
+    """Field, message and code for each setting that is wrong by itself."""
+    if not formats.is_host(installation.bounce_domain):
+        yield "bounce_domain", f"{installation.bounce_domain!r} is no domain in lower case", "bad-domain"
+    for name in ("retry_interval", "max_retry_interval", "max_age"):
+        value = getattr(installation, name)
+        if not formats.is_duration(value):
+            yield name, f"{value!r} is no span of time such as '20m'", "bad-duration"
+    for host in installation.smart_host:
+        if not formats.is_smart_host(host):
+            yield "smart_host", f"{host!r} is neither host:port nor [ip]:port", "bad-smart-host"
+    for file in installation.bounce_classifier_files:
+        if not file.endswith((".toml", ".json")):
+            yield "bounce_classifier_files", f"{file!r} is neither .toml nor .json", "bad-classifier-file"
+    if installation.spool_kind not in _SPOOLS:
+        yield "spool_kind", f"{installation.spool_kind!r} is none of {', '.join(_SPOOLS)}", "bad-spool-kind"
+    if installation.log_hook_batch_size < 1:
+        yield "log_hook_batch_size", "a batch holds at least one record", "bad-batch-size"
+
+
+def _listeners(installation: Installation) -> Iterator[Finding]:
+    listeners = installation.http_listeners + installation.smtp_listeners
+    for listener in listeners:
+        where = f"listener {listener.address}"
+        if not formats.is_socket_address(listener.address):
+            yield Finding(code="bad-listener", message="the address must be ip:port", where=where)
+        for network in listener.relay_hosts + listener.trusted_hosts:
+            if not formats.is_network(network):
+                message = f"{network!r} is neither an address nor a CIDR block"
+                yield Finding(code="bad-network", message=message, where=where)
+    for address in _repeated(listener.address for listener in listeners):
+        yield Finding(code="duplicate-listener", message="two listeners on one address", where=f"listener {address}")
+    if not installation.http_listeners:
+        message = "without an HTTP listener nothing can be injected and no release be proved"
+        yield Finding(code="no-http-listener", message=message, where="installation", severity="warning")
+
+
+def _path_defaults(options: dict[str, Any]) -> Iterator[Finding]:
+    rates = {name: options[name] for name in _RATE_OPTIONS if options.get(name) is not None}
+    rates |= options.get("additional_message_rate_throttles", {})
+    for name, rate in rates.items():
+        if not (isinstance(rate, str) and formats.is_rate(rate)):
+            message = f"{rate!r} is no rate such as '100/h'"
+            yield Finding(code="bad-rate", message=message, where=f"installation.path_defaults.{name}")
+    for name in _OWN_PATH_OPTIONS:
+        if name in options:
+            message = "the policy sets this option itself"
+            yield Finding(code="reserved-path-option", message=message, where=f"installation.path_defaults.{name}")
+
+
+def _organizations(model: PolicyModel) -> Iterator[Finding]:
+    slugs = [each.slug for each in model.organizations]
+    for slug in slugs:
+        if not SLUG.match(slug):
+            message = "a slug has 1 to 63 of a-z, 0-9 and -"
+            yield Finding(code="bad-slug", message=message, where=f"organization {slug}")
+    for slug in _repeated(slugs):
+        yield Finding(code="duplicate-organization", message="two of that slug", where=f"organization {slug}")
+
+
+def _vmta(vmta: VirtualMta) -> Iterator[Finding]:
+    def bad(code: str, message: str) -> Finding:
+        return Finding(code=code, message=message, where=f"vmta {vmta.organization}.{vmta.name}")
+
+    if not SLUG.match(vmta.name):
+        yield bad("bad-slug", "a name has 1 to 63 of a-z, 0-9 and -")
+    if not formats.is_address(vmta.address):
+        yield bad("bad-address", f"{vmta.address!r} is no IP address")
+    if not formats.is_host(vmta.ehlo_domain.lower()):
+        yield bad("bad-ehlo-domain", f"{vmta.ehlo_domain!r} is no host name")
+    if vmta.state not in _STATES:
+        yield bad("bad-state", f"{vmta.state!r} is none of {', '.join(_STATES)}")
+    if vmta.version < 1:
+        yield bad("bad-version", "versions count from 1")
+    if vmta.daily_limit is not None and vmta.daily_limit < 0:
+        yield bad("bad-rate", f"a daily limit of {vmta.daily_limit} is less than nothing")
+    yield from _proxy(vmta)
+
+
+def _proxy(vmta: VirtualMta) -> Iterator[Finding]:
+    where = f"vmta {vmta.organization}.{vmta.name}"
+    if (vmta.proxy_protocol is None) != (vmta.proxy_server is None):
+        # KumoMTA would ignore the half it has and send from the host's default address.
+        message = "a proxy needs both its protocol and its server"
+        yield Finding(code="half-proxy", message=message, where=where)
+    if vmta.proxy_protocol not in (None, *_PROXIES):
+        message = f"{vmta.proxy_protocol!r} is none of {', '.join(_PROXIES)}"
+        yield Finding(code="bad-proxy", message=message, where=where)
+    if vmta.proxy_server is not None and not formats.is_socket_address(vmta.proxy_server):
+        yield Finding(code="bad-proxy", message=f"{vmta.proxy_server!r} is not ip:port", where=where)
+
+
+def _domain(domain: SendingDomain) -> Iterator[Finding]:
+    where = f"domain {domain.name}"
+    if not formats.is_host(domain.name):
+        message = "not a domain in lower case and A-label form"
+        yield Finding(code="bad-domain", message=message, where=where)
+    for key in domain.keys:
+        if not formats.is_selector(key.selector):
+            yield Finding(code="bad-selector", message=f"{key.selector!r} is no DKIM selector", where=where)
+        if key.algorithm not in _ALGORITHMS:
+            message = f"{key.algorithm!r} is none of {', '.join(_ALGORITHMS)}"
+            yield Finding(code="bad-algorithm", message=message, where=where)
+    for selector in _repeated(key.selector for key in domain.keys):
+        yield Finding(code="duplicate-selector", message=f"two keys under {selector!r}", where=where)
+    if not domain.keys:
+        message = "its mail leaves without a signature"
+        yield Finding(code="no-signing-key", message=message, where=where, severity="warning")
+
+
+def _references(model: PolicyModel) -> Iterator[Finding]:
+    slugs = {each.slug for each in model.organizations}
+    owners = [(f"vmta {each.organization}.{each.name}", each.organization) for each in model.vmtas]
+    owners += [(f"domain {each.name}", each.organization) for each in model.domains]
+    for where, organization in owners:
+        if organization not in slugs:
+            message = f"there is no organization {organization!r}"
+            yield Finding(code="unknown-organization", message=message, where=where)
+    for name in _repeated(f"{each.organization}.{each.name}" for each in model.vmtas):
+        yield Finding(code="duplicate-vmta", message="two of that name", where=f"vmta {name}")
+    for name in _repeated(each.name for each in model.domains):
+        yield Finding(code="duplicate-domain", message="two of that name", where=f"domain {name}")
+    for address in _repeated(each.address for each in model.vmtas):
+        message = "several vMTAs share this address, and with it its reputation and its warm-up"
+        yield Finding(code="shared-address", message=message, where=f"address {address}", severity="warning")
+
+
+def _pools(model: PolicyModel) -> Iterator[Finding]:
+    senders = {each.organization for each in model.domains}
+    states: dict[str, set[str]] = {each.slug: set() for each in model.organizations}
+    for vmta in model.vmtas:
+        states.get(vmta.organization, set()).add(vmta.state)
+    for slug, found in states.items():
+        if finding := _pool(slug, found, slug in senders):
+            yield finding
+
+
+def _pool(slug: str, states: set[str], has_domains: bool) -> Finding | None:
+    where = f"organization {slug}"
+    if states == {"paused"}:
+        message = "all vMTAs are paused: mail waits and expires in the end"
+        return Finding(code="paused-only", message=message, where=where, severity="warning")
+    if states and states <= {"warming", "paused"}:
+        message = "no established vMTA: what exceeds the warm-up waits"
+        return Finding(code="warming-only", message=message, where=where, severity="warning")
+    if not states and has_domains:
+        message = "no vMTA: mail waits and expires in the end"
+        return Finding(code="no-vmta", message=message, where=where, severity="warning")
+    return None
+
+
+def _repeated(names: Iterator[str] | list[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,90 @@
+"""Names that KumoMTA sees, and how to read them back.
+
+Slugs of organizations and names of vMTAs hold letters, digits and hyphens, so a dot separates without doubt:
+
+===============  ================================  ================================
+what             name                              example
+===============  ================================  ================================
+tenant, pool     ``<organization>``                ``acme``
+pinned tenant    ``<organization>.<vmta>``         ``acme.mx-1``
+egress source    ``<organization>.<vmta>.r<n>``    ``acme.mx-1.r3``
+===============  ================================  ================================
+
+A source's name carries the version of the vMTA because KumoMTA freezes the address of a source in a busy ready
+queue: https://docs.kumomta.com/reference/kumo/make_egress_source/. The name people see is the vMTA's. None of these
+characters needs escaping in a queue name or a metrics label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+_SLUG = "[a-z0-9-]{1,63}"
+SLUG = re.compile(rf"{_SLUG}\Z")
+_TENANT = re.compile(rf"({_SLUG})(?:\.({_SLUG}))?\Z")
+_SOURCE = re.compile(rf"({_SLUG})\.({_SLUG})\.r([1-9][0-9]{{0,9}})\Z")
+
+SHARD_LIMIT = 32
+"""Entries a shard holds at most on average: a look-up of 16 to 32 entries costs half a millisecond."""
+
+
+class TenantName(NamedTuple):
+    """A tenant's parts."""
+
+    organization: str
+    vmta: str | None
+
+
+class SourceName(NamedTuple):
+    """An egress source's parts."""
+
+    organization: str
+    vmta: str
+    version: int
+
+
+def tenant_name(organization: str, vmta: str | None = None) -> str:
+    """The KumoMTA tenant of an organization's mail, pinned to one vMTA or free to leave from any; also its pool."""
+    return f"{organization}.{vmta}" if vmta else organization
+
+
+def parse_tenant(name: str) -> TenantName | None:
+    """The parts of a tenant's name; None for one that PostMTA did not make."""
+    match = _TENANT.match(name)
+    return TenantName(match[1], match[2]) if match else None
+
+
+def source_name(organization: str, vmta: str, version: int) -> str:
+    """The egress source of one version of a vMTA, as it appears in log records and metrics."""
+    return f"{organization}.{vmta}.r{version}"
+
+
+def parse_source(name: str) -> SourceName | None:
+    """The parts of an egress source's name; None for one that PostMTA did not make, such as ``unspecified``."""
+    match = _SOURCE.match(name)
+    return SourceName(match[1], match[2], int(match[3])) if match else None
+
+
+def shard_count(entries: int) -> int:
+    """How many files hold this many entries: the smallest power of two that leaves each at most ``SHARD_LIMIT``."""
+    count = 1
+    while entries > count * SHARD_LIMIT:
+        count *= 2
+    return count
+
+
+def shard_of(key: str, count: int) -> int:
+    """The number of the file that holds ``key``. The Lua side is ``postmta/domains.lua``."""
+    return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % count
+
+
+def shard_file(kind: str, shard: int) -> str:
+    """The path of a shard inside a bundle."""
+    return f"data/{kind}/{shard:04x}.json"
+
+
+def release_folder(release: int, digest: str) -> str:
+    """The name of a release's folder on a node: it sorts by number and shows what it holds."""
+    return f"{release:06d}-{digest[:12]}"

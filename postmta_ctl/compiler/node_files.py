@@ -1,0 +1,100 @@
+"""What lies beside the releases on a node: launcher, node.json, private keys, and the switch between releases.
+
+Every file is replaced by a rename, so that KumoMTA reads the old one or the new one and never half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from postmta_ctl.compiler.lua import quote
+
+_LAUNCHER = """\
+-- Written by PostMTA when the node was added. KumoMTA runs this file; which release it runs is in `current`, and
+-- publishing replaces that file alone.
+local dir = {directory}
+
+local file = assert(io.open(dir .. '/current', 'r'))
+local name = file:read 'l'
+file:close()
+
+local root = dir .. '/releases/' .. name
+assert(loadfile(root .. '/init.lua'))(root, dir)
+"""
+
+
+def launcher(policy_dir: Path) -> str:
+    """Text of the ``init.lua`` that KumoMTA is started with.
+
+    Raises:
+        ValueError: the folder's name holds ``;`` or ``?``, which mean something in Lua's ``package.path``.
+    """
+    if set(";?") & set(str(policy_dir)):
+        raise ValueError(f"{policy_dir}: a policy folder must not hold ; or ? in its name")
+    return _LAUNCHER.format(directory=quote(str(policy_dir)))
+
+
+def write_node_files(
+    policy_dir: Path,
+    *,
+    node_name: str,
+    ingest_url: str,
+    ingest_token: str,
+    admin_token: str,
+    owner: str | None = None,
+) -> None:
+    """Write launcher and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
+    node = {"node": node_name, "ingest_url": ingest_url, "ingest_token": ingest_token, "admin_token": admin_token}
+    _replace(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
+    text = msgspec.json.format(msgspec.json.encode(node), indent=1)
+    _replace(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
+
+
+def key_path(policy_dir: Path, domain: str, selector: str) -> Path:
+    """Where the policy looks for a private DKIM key."""
+    return policy_dir / "keys" / domain / f"{selector}.key"
+
+
+def write_key(policy_dir: Path, domain: str, selector: str, pem: bytes, owner: str | None = None) -> None:
+    """Write one private DKIM key (PEM, PKCS #8), readable for ``owner`` alone.
+
+    A new key needs a new selector: KumoMTA keeps a loaded key for minutes whatever happens to its file.
+    """
+    path = key_path(policy_dir, domain, selector)
+    for folder in (policy_dir / "keys", path.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _give(folder, owner)
+    _replace(path, pem, mode=0o600, owner=owner)
+
+
+def current_release(policy_dir: Path) -> str | None:
+    """Folder name of the release that the node is switched to; None before the first."""
+    path = policy_dir / "current"
+    return path.read_text(encoding="ascii").strip() if path.exists() else None
+
+
+def switch_release(policy_dir: Path, folder: str, owner: str | None = None) -> None:
+    """Make ``releases/<folder>`` the one that the next Lua context runs."""
+    _replace(policy_dir / "current", f"{folder}\n".encode("ascii"), mode=0o644, owner=owner)
+
+
+def _replace(path: Path, content: bytes, *, mode: int, owner: str | None) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    _give(temporary, owner)
+    temporary.replace(path)
+
+
+def _give(path: Path, owner: str | None) -> None:
+    if owner is not None:
+        shutil.chown(path, user=owner)
