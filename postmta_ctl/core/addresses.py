@@ -30,7 +30,11 @@ _QUOTED_STRING = re.compile(r'"(?P<content>(?:[^"\\]|\\.)*)"')
 
 
 class Mailbox(msgspec.Struct, frozen=True):
-    """One mailbox, normalised. ``name`` is text for people, not yet encoded for a header field."""
+    """One mailbox, normalised.
+
+    ``name`` is text for people, not yet encoded for a header field. Its white space is single spaces within: a
+    phrase (RFC 5322 §3.2.5) has no way to say more.
+    """
 
     local_part: str
     domain: str
@@ -87,7 +91,8 @@ def _split(text: str) -> tuple[str, str]:
 def _name(quoted: re.Match[str] | None, unquoted: str) -> str:
     if '"' in unquoted or (quoted and unquoted):
         raise InputError("address_syntax", "a display name is in quotes as a whole or not at all")
-    return re.sub(r"\\(.)", r"\1", quoted["content"]) if quoted else unquoted
+    name = re.sub(r"\\(.)", r"\1", quoted["content"]) if quoted else unquoted
+    return " ".join(name.split())
 
 
 def _check(address: str) -> tuple[str, str]:
