@@ -1,0 +1,195 @@
+"""Packing messages into requests to KumoMTA's ``POST /api/inject/v1``.
+
+Content in builder form is a template of nothing but variables, and each recipient brings their values as
+``substitutions``. KumoMTA does not expand a value again, so ``{{`` in a customer's text arrives as typed. Headers
+and the text body are rendered without escaping, the HTML body is declared safe: all arrive as given. Messages with
+the same header names and the same kinds of body thus share a request, whatever their words; a request of a hundred
+costs the client little more than a request of one.
+
+What a request cannot hold twice decides the rest: attachments belong to a request, so a message with attachments
+travels alone; and failures come back by address, so no address is in a request twice.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from postmta_ctl.core.attachments import Attachment
+
+TRACE_HEADERS: dict[str, Any] = {
+    # Given as a whole: where the object is given, what it leaves out is not what the absent object would mean.
+    "received_header": False,
+    "supplemental_header": True,
+    "header_name": "X-KumoRef",
+    "include_meta_names": ["x_rid", "tenant"],
+}
+
+_WORTH_SHARING = 64 * 1024
+"""Octets that must be saved before a message with several recipients gets requests of its own."""
+_JOINT = len(',"recipients":[]')
+
+
+class InjectShape(msgspec.Struct, frozen=True):
+    """What messages of one request have in common."""
+
+    envelope_sender: str
+    header_names: tuple[str, ...]
+    has_text: bool
+    has_html: bool
+
+
+class InjectItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipient of one message, ready to go.
+
+    ``metadata`` becomes the message meta ``extra`` on the node; ``rid`` is added to it, empty values are left out.
+    """
+
+    rid: str
+    address: str
+    message_id: str
+    """Id of the message, not the Message-ID field: recipients of the same message share its content."""
+    envelope_sender: str
+    """Of the request; the node's policy gives each recipient a VERP address instead."""
+    headers: Mapping[str, str]
+    text: str | None = None
+    html: str | None = None
+    metadata: Mapping[str, str | int] = {}
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def shape(self) -> InjectShape:
+        """What another item must have in common with this one to share a request."""
+        return InjectShape(
+            self.envelope_sender, tuple(sorted(self.headers)), self.text is not None, self.html is not None
+        )
+
+
+class InjectCall(msgspec.Struct, frozen=True):
+    """One request: its JSON body, and who is in it as ``address → rid``."""
+
+    body: bytes
+    recipients: dict[str, str]
+
+
+def pack(items: Iterable[InjectItem], *, max_recipients: int = 100, max_bytes: int = 1_000_000) -> list[InjectCall]:
+    """Distribute items over requests; each is in exactly one.
+
+    No request is longer than ``max_bytes`` unless a single item is: that one goes alone, for the node to judge. (A
+    node takes 2 MiB unless its ``request_body_limit`` says otherwise.)
+    """
+    return [
+        call
+        for group in _groups(items)
+        for distinct in _rounds(group)
+        for call in _calls(distinct, max_recipients, max_bytes)
+    ]
+
+
+def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ()) -> dict[str, Any]:
+    """The ``content`` object of a request: a variable wherever a message has a value."""
+    content: dict[str, Any] = {
+        "headers": {name: f"{{{{h{index}}}}}" for index, name in enumerate(shape.header_names)},
+    }
+    if shape.has_text:
+        content["text_body"] = "{{text}}"
+    if shape.has_html:
+        content["html_body"] = "{{html|safe}}"
+    if attachments:
+        content["attachments"] = [_attachment(attachment) for attachment in attachments]
+    return content
+
+
+def values_of(item: InjectItem) -> dict[str, str]:
+    """The values of the template's variables for one recipient."""
+    values = {f"h{index}": item.headers[name] for index, name in enumerate(sorted(item.headers))}
+    if item.text is not None:
+        values["text"] = item.text
+    if item.html is not None:
+        values["html"] = item.html
+    return values
+
+
+def _groups(items: Iterable[InjectItem]) -> Iterator[list[InjectItem]]:
+    by_message: dict[tuple[str, InjectShape], list[InjectItem]] = {}
+    for item in items:
+        by_message.setdefault((item.message_id, item.shape), []).append(item)
+    mixed: dict[InjectShape, list[InjectItem]] = {}
+    for (_, shape), group in by_message.items():
+        if group[0].attachments or _octets(_common(group)) * (len(group) - 1) >= _WORTH_SHARING:
+            yield group
+        else:
+            mixed.setdefault(shape, []).extend(group)
+    yield from mixed.values()
+
+
+def _rounds(group: Iterable[InjectItem]) -> Iterable[list[InjectItem]]:
+    """Split so that no address is twice in one list: the n-th item of an address goes to the n-th list."""
+    rounds: dict[int, list[InjectItem]] = {}
+    seen: Counter[str] = Counter()
+    for item in group:
+        rounds.setdefault(seen[item.address], []).append(item)
+        seen[item.address] += 1
+    return rounds.values()
+
+
+def _calls(group: list[InjectItem], max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
+    common = _common(group)
+    frame = _frame(group[0], common)
+    part: dict[str, bytes] = {}
+    rids: dict[str, str] = {}
+    size = 0
+    for item in group:
+        recipient = _recipient(item, common)
+        full = len(part) == max_recipients or len(frame) + size + len(recipient) + _JOINT > max_bytes
+        if part and full:
+            yield InjectCall(_body(frame, part), rids)
+            part, rids, size = {}, {}, 0
+        part[item.address], rids[item.address] = recipient, item.rid
+        size += len(recipient) + 1
+    yield InjectCall(_body(frame, part), rids)
+
+
+def _body(frame: bytes, part: Mapping[str, bytes]) -> bytes:
+    return frame[:-1] + b',"recipients":[' + b",".join(part.values()) + b"]}"
+
+
+def _frame(item: InjectItem, common: Mapping[str, str]) -> bytes:
+    return msgspec.json.encode(
+        {
+            "envelope_sender": item.envelope_sender,
+            "content": content_template(item.shape, item.attachments),
+            "substitutions": common,
+            "template_dialect": "Jinja",
+            "trace_headers": TRACE_HEADERS,
+        }
+    )
+
+
+def _recipient(item: InjectItem, common: Mapping[str, str]) -> bytes:
+    own = {name: value for name, value in values_of(item).items() if name not in common}
+    metadata = {"rid": item.rid} | {name: value for name, value in item.metadata.items() if value != ""}
+    return msgspec.json.encode({"email": item.address, "substitutions": own, "metadata": metadata})
+
+
+def _common(group: Sequence[InjectItem]) -> dict[str, str]:
+    """The values that all items of a group share; they are sent once."""
+    first, *others = [values_of(item) for item in group]
+    return {name: value for name, value in first.items() if all(other[name] == value for other in others)}
+
+
+def _octets(values: Mapping[str, str]) -> int:
+    return sum(map(len, values.values()))
+
+
+def _attachment(attachment: Attachment) -> dict[str, Any]:
+    optional = {"file_name": attachment.file_name, "content_id": attachment.content_id}
+    return {
+        "data": base64.b64encode(attachment.data).decode("ascii"),
+        "base64": True,
+        "content_type": attachment.content_type,
+    } | {name: value for name, value in optional.items() if value is not None}
