@@ -29,7 +29,9 @@ class Result(StrEnum):
     REFUSED = "refused"
     """For good; the text says why."""
     TRY_AGAIN = "try_again"
-    """The node could not, now."""
+    """The node could not, now, and has not taken it."""
+    UNKNOWN = "unknown"
+    """The node may have it: its Reception record will tell, and its fence if the request is repeated."""
     TRY_ALONE = "try_alone"
     """The request as a whole was not understood or too large; in one of its own, this recipient may do."""
 
@@ -53,6 +55,8 @@ MAX_TEXT = 500
 """Characters kept of what the node said."""
 
 _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
+_BEFORE_ANYTHING = frozenset({401, 403, 404, 503})
+"""Answered before the node looks at any recipient."""
 _POLICY_REPLY = re.compile(r"(?P<code>[2-5]\d\d)[ -]")
 _UNPARSABLE_ADDRESS = re.compile(r"recipient email |.*not an address", re.DOTALL)
 _RELEASE_BEHIND = ("postmta-unknown-tenant", "postmta-foreign-domain")
@@ -65,13 +69,17 @@ def read_answer(call: InjectCall, status: int, body: bytes) -> list[Outcome]:
         try:
             return list(_each(call.recipients, _failures(call, body)))
         except (msgspec.MsgspecError, ValueError) as error:
-            # Some may have been taken. The fence on the node sorts that out when they come again.
-            return _all(call, Result.TRY_AGAIN, f"the answer could not be read: {error}")
+            return unanswered(call, Result.UNKNOWN, f"the answer could not be read: {error}")
     text = body.decode("utf-8", "replace").strip()
-    result = Result.TRY_AGAIN
+    result = Result.TRY_AGAIN if status in _BEFORE_ANYTHING else Result.UNKNOWN
     if status in _ABOUT_THE_REQUEST:
         result = Result.REFUSED if len(call.recipients) == 1 else Result.TRY_ALONE
-    return _all(call, result, f"HTTP {status}: {text}")
+    return unanswered(call, result, f"HTTP {status}: {text}")
+
+
+def unanswered(call: InjectCall, result: Result, text: str) -> list[Outcome]:
+    """The same result for every recipient of a request."""
+    return [Outcome(rid, result, _first_line(text)) for rid in call.recipients.values()]
 
 
 def judge(text: str) -> Result:
@@ -100,10 +108,6 @@ def _each(recipients: Mapping[str, str], failures: Mapping[str, str]) -> Iterato
     for address, rid in recipients.items():
         text = failures.get(address)
         yield Outcome(rid, Result.INJECTED) if text is None else Outcome(rid, judge(text), _first_line(text))
-
-
-def _all(call: InjectCall, result: Result, text: str) -> list[Outcome]:
-    return [Outcome(rid, result, _first_line(text)) for rid in call.recipients.values()]
 
 
 def _first_line(text: str) -> str:
