@@ -1,0 +1,165 @@
+"""KumoMTA's log records: decoding a batch, and what a record is about.
+
+A record is a JSON object (docs: reference/log_record). The log hook and the log files hold one a line, other
+senders an array of them. A record that cannot be read is reported beside the others and never takes them along.
+What a record means is in :mod:`postmta_ctl.core.log_events`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+MAX_RECORD = 1024 * 1024
+"""Octets of one record. A complaint carries the message it complains of, other records are below 4 KiB."""
+MAX_KEPT = 64 * 1024
+"""Octets of an unreadable record that are kept to look at."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}")
+
+
+class EnhancedCode(msgspec.Struct, frozen=True, kw_only=True):
+    """An enhanced status code (RFC 3463), printed as ``5.1.1``."""
+
+    klass: int = msgspec.field(name="class")
+    subject: int
+    detail: int
+
+    def __str__(self) -> str:
+        return f"{self.klass}.{self.subject}.{self.detail}"
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """What the peer answered, or what KumoMTA says in its place."""
+
+    code: int = 0
+    enhanced_code: EnhancedCode | None = None
+    content: str = ""
+    command: str | None = None
+
+
+class PeerAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """The other side of the connection; of an OOB record the reporting MTA."""
+
+    name: str = ""
+    addr: str = ""
+
+
+class SourceAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """The local side of the connection, ``ip:port``."""
+
+    address: str = ""
+
+
+class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of an ARF report (RFC 5965) that tell whose complaint it is."""
+
+    feedback_type: str = ""
+    user_agent: str | None = None
+    original_mail_from: str | None = None
+    original_rcpto_to: list[str] = []
+    supplemental_trace: dict[str, Any] | None = None
+
+
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a record that we use; others are skipped undecoded. Absent and null mean the same."""
+
+    type: str
+    id: str = ""
+    """Spool id; empty on a Rejection; on OOB and Feedback that of the report, not of the message."""
+    sender: str = ""
+    recipient: str | list[str] = ""
+    queue: str = ""
+    site: str = ""
+    size: int = 0
+    response: Response = Response()
+    peer_address: PeerAddress | None = None
+    timestamp: int | None = None
+    event_time: str | None = None
+    """RFC 3339 with nanoseconds, kept as text: the dedupe key needs all of it."""
+    created_time: str | None = None
+    num_attempts: int | None = None
+    """Attempts before this one; an estimate after a restart of the node."""
+    bounce_classification: str | None = None
+    egress_pool: str | None = None
+    egress_source: str | None = None
+    source_address: SourceAddress | None = None
+    feedback_report: FeedbackReport | None = None
+    meta: dict[str, Any] | None = None
+    delivery_protocol: str | None = None
+    reception_protocol: str | None = None
+    nodeid: str = ""
+    provider_name: str | None = None
+    session_id: str | None = None
+    tls_cipher: str | None = None
+    tls_protocol_version: str | None = None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """All recipients; KumoMTA writes a list only if they are not one."""
+        return (self.recipient,) if isinstance(self.recipient, str) else tuple(self.recipient)
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened, to the microsecond. ``event_time`` exists since KumoMTA 2025.10.06."""
+        if self.event_time:
+            return msgspec.convert(self.event_time, datetime).astimezone(UTC)
+        return _EPOCH + timedelta(seconds=self.timestamp or 0)
+
+
+class BadRecord(msgspec.Struct, frozen=True):
+    """A record that could not be read: its number in the batch from 1, why, and its first octets."""
+
+    number: int
+    reason: str
+    raw: bytes
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What was in one delivery of records."""
+
+    records: list[LogRecord]
+    bad: list[BadRecord]
+
+
+_decoder = msgspec.json.Decoder(LogRecord)
+_array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def decode(body: bytes) -> Batch:
+    """Read records, one a line or in a JSON array. Empty lines count but are no records. Nothing is raised."""
+    batch = Batch([], [])
+    for number, raw in _pieces(body):
+        try:
+            batch.records.append(_record(raw))
+        except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
+            batch.bad.append(BadRecord(number, str(error), raw[:MAX_KEPT]))
+    return batch
+
+
+def _pieces(body: bytes) -> Iterator[tuple[int, bytes]]:
+    pieces: Iterable[bytes] = body.split(b"\n")
+    if body.lstrip()[:1] == b"[":
+        try:
+            pieces = [bytes(piece) for piece in _array_decoder.decode(body)]
+        except (msgspec.MsgspecError, RecursionError):
+            pieces = [body]
+    return ((number, piece) for number, piece in enumerate(pieces, start=1) if piece.strip())
+
+
+def _record(raw: bytes) -> LogRecord:
+    if len(raw) > MAX_RECORD:
+        raise ValueError(f"longer than {MAX_RECORD} octets")
+    # NUL is legal in JSON text and in no database column.
+    record = _decoder.decode(raw.replace(b"\\u0000", b"\\ufffd"))
+    if not _TYPE.fullmatch(record.type):
+        raise ValueError("its type is not a word of at most 32 letters and digits")
+    if not record.event_time and record.timestamp is None:
+        raise ValueError("it has neither event_time nor timestamp")
+    _ = record.occurred_at  # an unreadable time is found here and not by whoever asks for it
+    return record

@@ -1,0 +1,134 @@
+"""What a KumoMTA log record means: which event it is, of which recipient, and whether we have it already.
+
+Record types are those of KumoMTA's docs (reference/log_record); events are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from hashlib import blake2b
+
+import msgspec
+
+from postmta_ctl.core.kumo_log import LogRecord
+
+_EVENTS = {
+    "Reception": "message.accepted",
+    "Delivery": "message.delivered",
+    "TransientFailure": "message.deferred",
+    "Bounce": "message.bounced",
+    "OOB": "message.bounced",
+    "Expiration": "message.bounced",
+    "AdminBounce": "message.cancelled",
+    "Feedback": "message.complained",
+    "Rejection": "message.rejected",
+}
+_VERP = re.compile(r"b\+(?P<rid>[A-Za-z0-9-]{1,64})@")
+_NOT_QUEUED = "KumoMTA internal: QueueManager::insert failed during reception"
+_GENERATOR_QUEUE = "generator.kumomta.internal"
+
+
+def event_type(record: LogRecord) -> str:
+    """The name of the event a record stands for; ``kumomta.<type>`` for those that say nothing of a recipient's fate.
+
+    A Bounce because the node could not even queue the message is ``message.deferred``: the node is at fault, the
+    inject call failed as well, and the relay tries again.
+    """
+    if record.type == "AdminRebind" and record.queue == "null":
+        return "message.cancelled"
+    if is_not_queued(record):
+        return "message.deferred"
+    return _EVENTS.get(record.type, f"kumomta.{record.type}")
+
+
+def is_not_queued(record: LogRecord) -> bool:
+    """Whether the node took a message, told so, and then failed to put it in a queue: it does not have it."""
+    return record.type == "Bounce" and record.response.content.startswith(_NOT_QUEUED)
+
+
+def is_out_of_band(record: LogRecord) -> bool:
+    """Whether a bounce was reported after a delivery (RFC 3464)."""
+    return record.type == "OOB"
+
+
+def is_ignorable(record: LogRecord, report_domains: Collection[str] = ()) -> bool:
+    """Whether a record is no mail of anybody's.
+
+    That is the delivery of log records by the hook (in the log files there is one for each record), deferred
+    generation, and the reception of reports at ``report_domains``, which the OOB or Feedback record tells better.
+    """
+    if record.reception_protocol == "LogRecord" or record.queue == _GENERATOR_QUEUE:
+        return True
+    return record.type == "Reception" and all(domain_of(address) in report_domains for address in record.recipients)
+
+
+def dedupe_key(record: LogRecord) -> bytes:
+    """16 octets, equal for the same event however often and by whichever logger it comes.
+
+    Node, spool id, type, time to the nanosecond and recipients. A Rejection has no spool id, so its session and
+    reply stand in. The time of an OOB record is the report's, in seconds, or differs from logger to logger: left out.
+    """
+    recipients = sorted(record.recipients)
+    time = record.event_time or str(record.timestamp)
+    parts: tuple[object, ...] = (record.nodeid, record.id, record.type, time, recipients)
+    if record.type == "Rejection":
+        parts += (record.session_id, record.response.code, record.response.content)
+    elif record.type == "OOB":
+        parts = (record.nodeid, record.type, record.id, recipients)
+    return blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
+
+
+def rid_of(record: LogRecord) -> str | None:
+    """The recipient id that a record is about.
+
+    From what the policy put into the message's meta; else from the VERP envelope sender. A report has neither: an
+    OOB record carries the VERP address as its sender, a complaint has it inside, with the trace header beside it.
+    """
+    return _text(record, "x_rid") or _extra(record, "rid") or _from_report(record) or _from_verp(record.sender)
+
+
+def tenant_of(record: LogRecord) -> str | None:
+    """The tenant: an organization's slug, followed by ``.vmta`` if the message was pinned to one."""
+    return _text(record, "tenant") or _extra(record, "tenant") or _trace(record, "tenant")
+
+
+def campaign_of(record: LogRecord) -> str | None:
+    """The campaign, if there was one."""
+    return _text(record, "campaign") or _extra(record, "campaign")
+
+
+def domain_of(address: str) -> str:
+    """The domain of an address, in lower case; empty if there is none."""
+    return address.rpartition("@")[2].lower() if "@" in address else ""
+
+
+def _from_report(record: LogRecord) -> str | None:
+    report = record.feedback_report
+    if report is None:
+        return None
+    return _trace(record, "x_rid") or _from_verp(report.original_mail_from or "")
+
+
+def _from_verp(address: str) -> str | None:
+    form = _VERP.match(address)
+    return form["rid"] if form else None
+
+
+def _text(record: LogRecord, name: str) -> str | None:
+    return _string((record.meta or {}).get(name))
+
+
+def _extra(record: LogRecord, name: str) -> str | None:
+    extra = (record.meta or {}).get("extra")
+    return _string(extra.get(name)) if isinstance(extra, dict) else None
+
+
+def _trace(record: LogRecord, name: str) -> str | None:
+    report = record.feedback_report
+    return _string((report.supplemental_trace or {}).get(name)) if report else None
+
+
+def _string(value: object) -> str | None:
+    # Meta is whatever a policy or a report put there; only text can be an id.
+    return value if isinstance(value, str) and value else None
