@@ -13,7 +13,7 @@ local ran_for
 local remember = kumo.memoize(function(id)
   ran_for = id
   return true
-end, { name = 'postmta.fence', ttl = '1h', capacity = 1000000 })
+end, { name = 'postmta.fence', ttl = '1h', capacity = 500000 })
 
 --- @return a function that answers true when `id` is seen for the first time, always true with the fence off
 function M.new(bundle)

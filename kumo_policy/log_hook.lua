@@ -34,6 +34,12 @@ function M.queue_options(installation)
   }
 end
 
+--- Whether a message is a log record on its way out. It carries the meta of the message that it tells of, tenant and
+-- x_rid included, so whatever goes by those must leave it alone.
+function M.is_record(message)
+  return message:get_meta 'queue' == M.QUEUE
+end
+
 local function ndjson(messages)
   local lines = {}
   for i, message in ipairs(messages) do

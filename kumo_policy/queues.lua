@@ -29,7 +29,7 @@ function M.new(bundle)
   -- counted. Once in the ready queue it would fail with "no sources eligible" and be put back ever longer.
   function Q.pace(message)
     local known = bundle.tenants[message:get_meta 'tenant' or '']
-    if not known or not known.rate then
+    if not known or not known.rate or log_hook.is_record(message) then
       return
     end
     -- An error here would orphan the message until the next restart.

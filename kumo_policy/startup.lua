@@ -10,7 +10,12 @@ function M.new(bundle)
   local S = {}
 
   function S.pre_init()
-    kumo.configure_log_hook { name = log_hook.NAME, meta = log_hook.META }
+    kumo.configure_log_hook {
+      name = log_hook.NAME,
+      meta = log_hook.META,
+      -- A waiting message is looked at every minute, and each look makes such a record; the local log has them.
+      per_record = { Delayed = { enable = false } },
+    }
     -- The defaults (128 sources, 1024 keys) would make a large installation look everything up again and again.
     kumo.set_lruttl_cache_capacity('egress_source_pools', 16384)
     kumo.set_lruttl_cache_capacity('egress_source_sources', 16384)
