@@ -47,6 +47,8 @@ class InjectItem(msgspec.Struct, frozen=True, kw_only=True):
     """One recipient of one message, ready to go.
 
     ``metadata`` becomes the message meta ``extra`` on the node; ``rid`` is added to it, empty values are left out.
+    The policy reads ``tenant``, ``campaign`` and ``attempt`` there. Its fence lets each (rid, attempt) pass once: what
+    the node is known not to have comes again under the next number, what it may have under the same.
     """
 
     rid: str
