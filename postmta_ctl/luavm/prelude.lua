@@ -1,0 +1,125 @@
+-- Runs once in a fresh Lua state, before any policy code: takes away what kumod's Lua lacks or what a policy under
+-- test must not do, and returns the helpers that the Python side drives the state with.
+local host = ...
+
+local debug, python, error, pcall, xpcall = debug, python, error, pcall, xpcall
+local select, setmetatable, rawset, type, tostring = select, setmetatable, rawset, type, tostring
+local api = {}
+
+-- The nearest frame of a policy file. Files are loaded under "@path"; our own chunks are not.
+local function place()
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, 'Sl')
+    if not info then return nil end
+    if info.source:sub(1, 1) == '@' and info.currentline > 0 then
+      return info.source:sub(2), info.currentline
+    end
+    level = level + 1
+  end
+end
+api.place = place
+
+local function settle(ok, ...) return ok, select('#', ...), ... end
+
+-- Python exceptions travel as they are; a plain Lua error becomes one that knows its place.
+local function fault(err)
+  if type(err) == 'userdata' then return err end
+  local file, line = place()
+  return host.lua_error(tostring(err), file, line)
+end
+
+function api.invoke(func, ...) return settle(xpcall(func, fault, ...)) end
+
+function api.set_budget(instructions)
+  debug.sethook(function() host.out_of_time() end, '', instructions)
+end
+
+-- Functions made here are C functions. A tail call keeps the caller's frame only for those, and with it the line.
+function api.define(module, name, func) rawset(module, name, python.as_function(func)) end
+
+function api.define_constant(module, name, value) rawset(module, name, value) end
+
+function api.module(name, on_index, on_newindex)
+  return setmetatable({}, {
+    __index = function(_, key) return on_index(name, key) end,
+    __newindex = function(_, key) return on_newindex(name, key) end,
+    __metatable = false,
+  })
+end
+
+function api.provide(name, module) package.loaded[name] = module end
+
+local empty_list = { __metatable = false }
+function api.empty_list() return setmetatable({}, empty_list) end
+function api.is_empty_list(value) return debug.getmetatable(value) == empty_list end
+
+function api.compile(text, name) return load(text, '@' .. name, 't') end
+
+-- All userdata share one metatable; the Python object decides.
+function api.complete_userdata(sample)
+  local meta = debug.getmetatable(sample)
+  meta.__metatable = false
+  -- Not through the embedding's own attribute handlers: those may not call back into Lua.
+  meta.__index = function(object, key) return host.get_field(object, key) end
+  meta.__newindex = function(object, key, value) return host.set_field(object, key, value) end
+  meta.__len = python.as_function(host.length)
+  meta.__pairs = function(object)
+    local position, keys, values = 0, host.pairs(object)
+    return function()
+      position = position + 1
+      return keys[position], values[position]
+    end
+  end
+  meta.__eq = python.as_function(host.equals)
+  meta.__lt = python.as_function(host.less)
+  meta.__add = function(a, b) return host.operate('+', a, b) end
+  meta.__sub = function(a, b) return host.operate('-', a, b) end
+  meta.__close = function(object) host.close(object) end
+end
+
+local function forbid(module, name, names)
+  for _, key in ipairs(names) do
+    module[key] = function() return host.forbidden(name .. '.' .. key) end
+  end
+end
+
+function api.confine(package_path)
+  package.path, package.cpath, package.loadlib = package_path, '', nil
+  package.searchers[4], package.searchers[3] = nil, nil
+
+  forbid(os, 'os', { 'execute', 'exit', 'remove', 'rename', 'tmpname', 'setlocale' })
+  forbid(io, 'io', { 'popen', 'tmpfile', 'output' })
+  local date, time, open = os.date, os.time, io.open
+  os.getenv = host.getenv
+  os.clock = host.clock
+  os.time = function(...)
+    if select('#', ...) == 0 then return host.now() end
+    return time(...)
+  end
+  os.date = function(format, at) return date(format, at or host.now()) end
+  io.open = function(path, mode)
+    if mode and not mode:match('^rb?$') then host.forbidden('io.open for writing') end
+    return open(path, mode)
+  end
+  local stream = { write = function(self, ...) host.print(...) return self end, flush = function() end }
+  io.write, io.stdout, io.stderr, print = function(...) return stream:write(...) end, stream, stream, host.print
+
+  local load, loadfile = load, loadfile
+  _G.load = function(chunk, name, _, ...) return load(chunk, name, 't', ...) end
+  _G.loadfile = function(path, _, ...) return loadfile(path, 't', ...) end
+  _G.dofile = function(path) return assert(loadfile(path, 't'))() end
+
+  -- The loaded table keeps its own way to debug, so both names have to go.
+  _G.debug, package.loaded.debug, _G.python, package.loaded.python = nil, nil, nil, nil
+  setmetatable(_G, {
+    -- The embedding looks for debug.traceback outside of any protected call; nil is what kumod has there, too.
+    __index = function(_, key) if key ~= 'debug' then return host.undefined_global(key) end end,
+    __newindex = function(_, key) return host.accidental_global(key) end,
+    __metatable = false,
+  })
+end
+
+function api.set_global(name, value) rawset(_G, name, value) end
+
+return api

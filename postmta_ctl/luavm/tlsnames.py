@@ -1,0 +1,26 @@
+"""Names that two TLS options of ``kumo.make_egress_path`` accept (KumoMTA reference, openssl_options and
+rustls_cipher_suites); the catalogue gives both as plain text.
+"""
+
+from __future__ import annotations
+
+OPENSSL_OPTIONS = frozenset(
+    [
+        *("ALL", "ALLOW_UNSAFE_LEGACY_RENEGOTIATION", "CIPHER_SERVER_PREFERENCE", "COOKIE_EXCHANGE"),
+        *("DONT_INSERT_EMPTY_FRAGMENTS", "ENABLE_MIDDLEBOX_COMPAT", "NO_COMPRESSION", "NO_QUERY_MTU"),
+        *("NO_DTLSV1", "NO_DTLSV1_2", "NO_RENEGOTIATION", "NO_SESSION_RESUMPTION_ON_RENEGOTIATION", "NO_SSLV2"),
+        *("NO_SSLV3", "NO_SSL_MASK", "NO_TICKET", "NO_TLSV1", "NO_TLSV1_1", "NO_TLSV1_2", "NO_TLSV1_3"),
+        *("PRIORITIZE_CHACHA", "SINGLE_DH_USE", "SINGLE_ECDH_USE", "TLS_ROLLBACK_BUG"),
+    ]
+)
+RUSTLS_CIPHER_SUITES = frozenset(
+    [
+        *("TLS13_AES_256_GCM_SHA384", "TLS13_AES_128_GCM_SHA256", "TLS13_CHACHA20_POLY1305_SHA256"),
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    ]
+)
