@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
@@ -21,6 +23,7 @@ from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import upgrade
 from postmta_ctl.system import System
+from tests import postgres
 
 Client = AsyncTestClient[Litestar]
 PASSWORD = "correct horse battery staple"
@@ -63,31 +66,64 @@ def resolver() -> FakeResolver:
     return FakeResolver()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", embedded_node=False, bounce_domain="bounce.postmta.test")
-
-
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest schema, made once and copied by each test."""
-    path = tmp_path_factory.mktemp("template") / "postmta.db"
-
-    async def make() -> None:
-        db = Database(f"sqlite+aiosqlite:///{path}")
-        await upgrade(db)
-        await db.close()
-
-    asyncio.run(make())
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database at the newest schema, copied by each test."""
+    path = tmp_path_factory.mktemp("sqlite") / "postmta.db"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server whose database ``template_postmta`` is empty at the newest schema."""
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.running_server(tmp_path_factory.mktemp("postgres")) as url:
+        asyncio.run(execute(url, "CREATE DATABASE template_postmta"))
+        asyncio.run(migrate(url.replace("/postgres", "/template_postmta")))
+        yield url
+
+
+async def migrate(url: str) -> None:
+    db = Database(url)
+    await upgrade(db)
+    await db.close()
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run a statement that no transaction may hold."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database at the newest schema: every test that needs one runs on both engines."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "postmta.db")
+        yield f"sqlite+aiosqlite:///{tmp_path / 'postmta.db'}"
+        return
+    url, name = request.getfixturevalue("postgres_url"), f"test_{secrets.token_hex(8)}"
+    asyncio.run(execute(url, f"CREATE DATABASE {name} TEMPLATE template_postmta"))
+    yield url.replace("/postgres", f"/{name}")
+    asyncio.run(execute(url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
-async def system(
-    settings: Settings, clock: FakeClock, resolver: FakeResolver, migrated_database: Path
-) -> AsyncIterator[System]:
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        embedded_node=False,
+        bounce_domain="bounce.postmta.test",
+    )
+
+
+@pytest.fixture
+async def system(settings: Settings, clock: FakeClock, resolver: FakeResolver) -> AsyncIterator[System]:
     settings.data_dir.mkdir(parents=True)
-    shutil.copy(migrated_database, settings.data_dir)
     system = System(
         settings=settings,
         db=Database(settings.database),
@@ -99,6 +135,14 @@ async def system(
     yield system
     await system.kumod.close()
     await system.db.close()
+
+
+@pytest.fixture
+async def db(settings: Settings) -> AsyncIterator[Database]:
+    """The same database as the application's, by connections of the test's own event loop."""
+    db = Database(settings.database)
+    yield db
+    await db.close()
 
 
 @pytest.fixture
@@ -127,3 +171,19 @@ async def ann(client: Client) -> dict[str, str]:
 async def bob(client: Client, ann: dict[str, str]) -> dict[str, str]:
     """Owner of another organization, and no operator."""
     return await register(client, "bob@bolt.test", "bolt")
+
+
+async def verify_domain(client: Client, resolver: FakeResolver, headers: dict[str, str], name: str) -> None:
+    """Make a domain, publish what it asks for, and have it verified."""
+    made = (await client.post("/api/v1/domains", json={"domain": name}, headers=headers)).json()
+    for record in made["dns_records"]:
+        resolver.records[record["name"], record["type"]] = (record["value"],)
+    answer = await client.post(f"/api/v1/domains/{made['id']}/verify", headers=headers)
+    assert answer.json()["status"] == "verified", answer.text
+
+
+@pytest.fixture
+async def acme(client: Client, resolver: FakeResolver, ann: dict[str, str]) -> dict[str, str]:
+    """Like ``ann``, whose organization has the verified domain ``acme.test``."""
+    await verify_domain(client, resolver, ann, "acme.test")
+    return ann

@@ -6,12 +6,14 @@ Each method names its endpoint; see KumoMTA's reference under ``reference/http/k
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
+
+T = TypeVar("T")
 
 
 class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +31,6 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str
     online_since: datetime
     version: str
-
-
-class InjectAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What injection says; a recipient that failed is named, one that succeeded is not."""
-
-    success_count: int
-    fail_count: int
-    failed_recipients: list[str] = []
-    errors: list[str] = []
 
 
 class NodeTimeout(NodeFailed):
@@ -72,9 +65,14 @@ class KumodClient:
         if self._session is not None:
             await self._session.close()
 
-    async def inject(self, node: NodeAddress, body: bytes) -> InjectAnswer:
-        """``POST /api/inject/v1``. A 200 may still name recipients that failed."""
-        return msgspec.json.decode(await self._call(node, "POST", "/api/inject/v1", body), type=InjectAnswer)
+    async def inject(self, node: NodeAddress, body: bytes) -> tuple[int, bytes]:
+        """``POST /api/inject/v1``: status and body of the answer, for ``core.inject_answer`` to read.
+
+        Raises:
+            NodeUnreachable: Nothing was sent.
+            NodeTimeout: The node may have taken some.
+        """
+        return await self._exchange(node, "POST", "/api/inject/v1", body)
 
     async def bump_epoch(self, node: NodeAddress) -> None:
         """``POST /api/admin/bump-config-epoch``: have the node read its policy anew."""
@@ -82,7 +80,7 @@ class KumodClient:
 
     async def machine_info(self, node: NodeAddress) -> MachineInfo:
         """``GET /api/machine-info``."""
-        return msgspec.json.decode(await self._call(node, "GET", "/api/machine-info"), type=MachineInfo)
+        return _decode(node, await self._call(node, "GET", "/api/machine-info"), MachineInfo)
 
     async def alive(self, node: NodeAddress) -> None:
         """``GET /api/check-liveness/v1``: raises with the node's words when it does not take mail."""
@@ -91,27 +89,37 @@ class KumodClient:
     async def admin(self, node: NodeAddress, method: str, path: str, body: Any = None) -> Any:
         """Any other administrative endpoint, JSON in and out."""
         answer = await self._call(node, method, path, None if body is None else msgspec.json.encode(body))
-        return msgspec.json.decode(answer) if answer else None
+        return _decode(node, answer, object) if answer else None
 
     async def _call(self, node: NodeAddress, method: str, path: str, body: bytes | None = None) -> bytes:
+        status, answer = await self._exchange(node, method, path, body)
+        if status != 200:
+            text = answer.decode("utf-8", "replace").strip()[:500]
+            raise NodeRefused(f"node {node.name}: {status}: {text}", http_status=status)
+        return answer
+
+    async def _exchange(self, node: NodeAddress, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {node.token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         url = node.admin_url.rstrip("/") + path
         try:
             async with self._pool().request(method, url, data=body, headers=headers) as response:
-                answer = await response.read()
+                return response.status, await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NodeUnreachable(f"node {node.name}: cannot connect to {node.admin_url}: {error}") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise NodeTimeout(f"node {node.name}: no answer to {method} {path}: {type(error).__name__}") from error
-        if response.status != 200:
-            text = answer.decode("utf-8", "replace").strip()[:500]
-            raise NodeRefused(f"node {node.name}: {response.status}: {text}", http_status=response.status)
-        return answer
 
     def _pool(self) -> aiohttp.ClientSession:
         # Made on first use, since a session belongs to the running event loop.
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=64))
         return self._session
+
+
+def _decode(node: NodeAddress, answer: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.MsgspecError as error:
+        raise NodeFailed(f"node {node.name}: its answer is not KumoMTA's: {error}", code="node_unreadable") from error

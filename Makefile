@@ -1,0 +1,42 @@
+# Every target sets up what it needs; nothing but Python 3.11 and make has to be there before.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The constraints name the exact versions this revision was tested with.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check e2e clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(STAMP) ## Make the virtual environment.
+
+demo: setup ## The main job on embedded defaults: from an empty folder to delivered mail.
+	$(BIN)/postmta demo
+
+run: setup ## Serve on http://127.0.0.1:8080 with a sandbox node, ready to play with.
+	$(BIN)/postmta demo --serve
+
+test: setup ## All tests; those of a real kumod are skipped with a reason unless KUMOD names one.
+	$(BIN)/pytest -n auto
+
+check: setup ## Style, types, the Lua of the policy, and the architecture.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/unit/test_architecture.py tests/policy/test_lua_syntax.py
+
+e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
+	$(BIN)/pytest -m kumod -q -rs tests/e2e
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,150 @@
+"""Log records become events, once each in effect, whatever the order and however often they come.
+
+A batch is one transaction: its events, the recipients' statuses and the messages'. It is answered after the commit,
+so that a node whose request was cut off sends it again and nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from litestar import Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core import tokens
+from postmta_ctl.core.kumo_log import Batch, LogRecord, decode
+from postmta_ctl.core.log_events import dedupe_key, is_ignorable, rid_of, tenant_of
+from postmta_ctl.core.status import summarise
+from postmta_ctl.errors import MalformedRequest, PayloadTooLarge, Unauthenticated
+from postmta_ctl.features.ingest import queries
+from postmta_ctl.features.ingest.fold import fold
+from postmta_ctl.features.ingest.queries import Known
+from postmta_ctl.features.ingest.rows import event_row
+from postmta_ctl.features.ingest.schemas import Ingested
+from postmta_ctl.features.messages.relay_queries import set_message_statuses, statuses
+from postmta_ctl.features.nodes.queries import node_by_token_digest
+from postmta_ctl.system import System
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 64 * 1024 * 1024
+"""Octets of a batch after decompression: 500 records are below 1 MiB."""
+
+
+async def authenticate_node(system: System, headers: Mapping[str, str]) -> str:
+    """The name of the node whose token the request carries.
+
+    Raises:
+        Unauthenticated: It carries none that we know.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    name = None
+    if scheme.lower() == "bearer" and token:
+        async with system.db.reading() as connection:
+            name = await node_by_token_digest(connection, tokens.digest(token.strip()))
+    if name is None:
+        raise Unauthenticated("Send the node's ingest token as Authorization: Bearer.")
+    return name
+
+
+async def read_body(request: Request[Any, Any, Any]) -> bytes:
+    """The body, decompressed if it was sent as gzip.
+
+    Raises:
+        MalformedRequest: It is not what Content-Encoding says.
+        PayloadTooLarge: It is longer than ``MAX_BODY`` when decompressed.
+    """
+    body = await request.body()
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding == "identity":
+        return body
+    if encoding != "gzip":
+        raise MalformedRequest("Content-Encoding is gzip or absent.", code="unsupported_encoding")
+    return _gunzip(body)
+
+
+def _gunzip(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        found = inflater.decompress(body, MAX_BODY)
+    except zlib.error as error:
+        raise MalformedRequest(f"The body is not gzip: {error}.") from None
+    if inflater.unconsumed_tail:
+        raise PayloadTooLarge(f"The batch has more than {MAX_BODY} octets when decompressed.")
+    if not inflater.eof:
+        raise MalformedRequest("The gzip body ends too early.")
+    return found
+
+
+async def ingest(system: System, node: str, body: bytes) -> Ingested:
+    """Keep a batch of log records and what follows from them.
+
+    Args:
+        node: Name of the node that sent it.
+        body: Records, one a line or in a JSON array.
+    """
+    batch = decode(body)
+    mail = [record for record in batch.records if not is_ignorable(record, {system.settings.bounces})]
+    now = system.now()
+    async with system.db.transaction() as connection:
+        added = await _keep(connection, node, mail, now) if mail else 0
+        if batch.bad:
+            await queries.insert_dead_letters(connection, _dead_letters(batch, node, now))
+    answer = Ingested(
+        added=added,
+        duplicates=len(mail) - added,
+        ignored=len(batch.records) - len(mail),
+        unreadable=len(batch.bad),
+    )
+    log.info("ingested", node=node, added=answer.added, duplicates=answer.duplicates, unreadable=answer.unreadable)
+    return answer
+
+
+async def _keep(connection: AsyncConnection, node: str, mail: Sequence[LogRecord], now: datetime) -> int:
+    known = await queries.known_recipients(connection, {rid for record in mail if (rid := rid_of(record))})
+    owners = await _owners(connection, mail, known)
+    rows = [
+        event_row(record, node=node, known=known.get(rid_of(record) or ""), organization_id=owner, now=now)
+        for record, owner in zip(mail, owners, strict=True)
+    ]
+    added = await queries.insert_events(connection, rows)
+    await _apply(connection, node, known, [record for record in mail if dedupe_key(record) in added])
+    return len(added)
+
+
+async def _owners(
+    connection: AsyncConnection, mail: Sequence[LogRecord], known: dict[str, Known]
+) -> list[str | None]:
+    """The organization of each record: its recipient's, else the one that its tenant names."""
+    slugs = [(tenant_of(record) or "").partition(".")[0] for record in mail]
+    by_slug = await queries.organizations_by_slug(connection, set(slugs))
+    recipients = [known.get(rid_of(record) or "") for record in mail]
+    return [one.organization_id if one else by_slug.get(slug) for one, slug in zip(recipients, slugs, strict=True)]
+
+
+async def _apply(
+    connection: AsyncConnection, node: str, known: dict[str, Known], news: Sequence[LogRecord]
+) -> None:
+    """Carry what is new over to the recipients and their messages."""
+    state = dict(known)
+    for record in news:
+        rid = rid_of(record)
+        if rid in state:
+            state[rid] = fold(state[rid], record, node)
+    changed = [one for rid, one in state.items() if one != known[rid]]
+    if not changed:
+        return
+    await queries.update_recipients(connection, changed)
+    found = await statuses(connection, {one.message_id for one in changed})
+    await set_message_statuses(connection, {message_id: summarise(each) for message_id, each in found.items()})
+
+
+def _dead_letters(batch: Batch, node: str, now: datetime) -> list[dict[str, Any]]:
+    return [
+        {"received_at": now, "node": node, "reason": f"record {bad.number}: {bad.reason}", "record": bad.raw}
+        for bad in batch.bad
+    ]

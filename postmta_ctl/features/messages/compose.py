@@ -1,0 +1,139 @@
+"""From a request to what is stored of it. Pure: a request, an id and a moment in, rows out or an error."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from postmta_ctl.core.addresses import Mailbox, parse_mailbox
+from postmta_ctl.core.attachments import Attachment
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.ids import new_id
+from postmta_ctl.core.mime import Content, Draft, compose, size_estimate
+from postmta_ctl.errors import FieldError, InvalidRequest
+from postmta_ctl.features.messages.schemas import MAX_RECIPIENTS, SendRequest
+
+MAX_SIZE = 25 * 1024 * 1024
+"""Octets of a message as it travels; the large mailbox providers take no more."""
+
+
+class NewRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """One envelope recipient."""
+
+    id: str
+    address: str
+    kind: str
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that may be stored once its domain and vMTA are known to be the organization's."""
+
+    id: str
+    sender: Mailbox
+    content: Content
+    recipients: tuple[NewRecipient, ...]
+    campaign: str | None
+    request: SendRequest
+    created_at: datetime
+
+
+def new_message(request: SendRequest, now: datetime) -> NewMessage:
+    """Check the request and put it into the form that is stored.
+
+    Raises:
+        InvalidRequest: Names each address, header or attachment that cannot be sent, and why.
+    """
+    problems: list[FieldError] = []
+    sender = _mailbox("from", request.sender, problems)
+    to, cc, bcc = (_mailboxes(field, getattr(request, field), problems) for field in ("to", "cc", "bcc"))
+    given = request.reply_to or []
+    reply_to = _mailboxes("reply_to", [given] if isinstance(given, str) else given, problems)
+    _check_count(len(to) + len(cc) + len(bcc), problems)
+    if problems or sender is None:
+        raise _refusal(problems)
+    message_id = new_id(now)
+    draft = Draft(
+        sender=sender,
+        to=to,
+        cc=cc,
+        reply_to=reply_to,
+        subject=request.subject,
+        text=request.text,
+        html=request.html,
+        headers=tuple(request.headers.items()),
+        attachments=_attachments(request),
+    )
+    return NewMessage(
+        id=message_id,
+        sender=sender,
+        content=_content(draft, f"<{message_id}@{sender.domain}>", now),
+        recipients=_recipients({"to": to, "cc": cc, "bcc": bcc}, now),
+        campaign=campaign_of(request.tags),
+        request=request,
+        created_at=now,
+    )
+
+
+def campaign_of(tags: list[str]) -> str | None:
+    """The campaign of KumoMTA's queue names: the first tag, in the letters that are safe there.
+
+    ``:``, ``@`` and ``!`` divide queue names, and metric labels are not escaped (KumoMTA: reference/queues).
+    """
+    slug = re.sub(r"[^a-z0-9._-]+", "-", tags[0].lower()).strip("-")[:63] if tags else ""
+    return slug or None
+
+
+def _mailbox(field: str, text: str, problems: list[FieldError]) -> Mailbox | None:
+    try:
+        return parse_mailbox(text)
+    except InputError as error:
+        problems.append(FieldError(field=field, message=error.message, code=error.code))
+        return None
+
+
+def _mailboxes(field: str, texts: list[str], problems: list[FieldError]) -> tuple[Mailbox, ...]:
+    found = (_mailbox(f"{field}[{index}]", text, problems) for index, text in enumerate(texts))
+    return tuple(mailbox for mailbox in found if mailbox is not None)
+
+
+def _check_count(count: int, problems: list[FieldError]) -> None:
+    if count == 0 and not problems:
+        problems.append(FieldError(field="to", message="a message needs a recipient", code="recipient_missing"))
+    if count > MAX_RECIPIENTS:
+        message = f"to, cc and bcc hold {count} recipients; at most {MAX_RECIPIENTS} are taken"
+        problems.append(FieldError(field="to", message=message, code="too_many_recipients"))
+
+
+def _refusal(problems: list[FieldError]) -> InvalidRequest:
+    return InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in problems), errors=tuple(problems))
+
+
+def _content(draft: Draft, message_id: str, now: datetime) -> Content:
+    try:
+        content = compose(draft, message_id=message_id, date=now)
+    except InputError as error:
+        raise InvalidRequest.of(error.field, error.message, code=error.code) from None
+    if (size := size_estimate(content)) > MAX_SIZE:
+        message = f"the message would have about {size} octets; at most {MAX_SIZE} are taken"
+        raise InvalidRequest.of("attachments", message, code="message_too_large")
+    return content
+
+
+def _recipients(groups: dict[str, tuple[Mailbox, ...]], now: datetime) -> tuple[NewRecipient, ...]:
+    """One envelope recipient for each mailbox, however often it is named; the first naming counts."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for kind, mailboxes in groups.items():
+        for mailbox in mailboxes:
+            chosen.setdefault(mailbox.dedupe_key, (mailbox.address, kind))
+    return tuple(NewRecipient(id=new_id(now), address=address, kind=kind) for address, kind in chosen.values())
+
+
+def _attachments(request: SendRequest) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(
+            data=one.content, content_type=one.content_type, file_name=one.filename, content_id=one.content_id
+        )
+        for one in request.attachments
+    )

@@ -1,0 +1,151 @@
+"""The relay: from the outbox to a node.
+
+A turn leases what is due, packs it into requests, sends them side by side, and settles each recipient by the node's
+answer. Whatever happens in between, a lease ends by itself and the recipient is tried again; a fence on the node
+(``kumo_policy/fence.lua``) answers a repetition of what it took with "duplicate".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.clients.kumod import NodeAddress
+from postmta_ctl.compiler.names import tenant_name
+from postmta_ctl.core.inject import InjectCall, InjectItem, pack
+from postmta_ctl.core.inject_answer import Outcome, Result, read_answer, unanswered
+from postmta_ctl.core.retry import backoff
+from postmta_ctl.core.status import summarise
+from postmta_ctl.errors import NodeFailed, NodeUnreachable
+from postmta_ctl.features.messages import relay_queries as queries
+from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.nodes.service import addresses
+from postmta_ctl.system import System
+
+log = structlog.get_logger(__name__)
+
+OWNER = f"{os.getpid()}-{secrets.token_hex(4)}"
+"""This process, in leases."""
+TURN = 800
+"""Recipients of one turn: some requests in flight at once, and a bound on what a turn holds in memory."""
+LEASE = timedelta(seconds=90)
+"""Longer than the client waits for a node; after a crash, this is how long its mail waits."""
+RECORD_WAIT = timedelta(seconds=30)
+"""How long a Reception record has to settle an injection whose answer was lost, before it is repeated."""
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A request and what was learnt of each recipient in it."""
+
+    node: NodeAddress
+    outcomes: list[Outcome]
+
+
+async def relay(system: System) -> bool:
+    """One turn. True when there may be more to do at once."""
+    nodes = await addresses(system)
+    if not nodes:
+        return False
+    now = system.now()
+    async with system.db.transaction() as connection:
+        if not await queries.lease(connection, OWNER, now, limit=TURN, lifetime=LEASE):
+            return False
+        held = await _still_needed(connection, await queries.leased(connection, OWNER), now)
+    attempts = await asyncio.gather(*_sent(system, nodes, held))
+    await _settle(system, {one.recipient_id: one for one in held}, attempts)
+    return len(held) >= TURN
+
+
+async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:
+    """Without those that were tried before, got no answer, and are on a node by its own log."""
+    again = [one.recipient_id for one in held if one.attempts]
+    there = await queries.on_a_node(connection, again) if again else {}
+    await queries.settle_injected(connection, there, now)
+    return [one for one in held if one.recipient_id not in there]
+
+
+def _sent(system: System, nodes: Sequence[NodeAddress], held: Sequence[Leased]) -> Iterator[Any]:
+    sender = f"b@{system.settings.bounces}"
+    together = pack(_item(one, sender) for one in held if not one.alone)
+    apart = [call for one in held if one.alone for call in pack([_item(one, sender)])]
+    return (_send(system, nodes[index % len(nodes)], call) for index, call in enumerate([*together, *apart]))
+
+
+def _item(one: Leased, envelope_sender: str) -> InjectItem:
+    return InjectItem(
+        rid=one.recipient_id,
+        address=one.address,
+        message_id=one.message_id,
+        envelope_sender=envelope_sender,
+        headers=one.content.headers,
+        text=one.content.text,
+        html=one.content.html,
+        attachments=one.content.attachments,
+        metadata={
+            "tenant": tenant_name(one.organization, one.vmta),
+            "campaign": one.campaign or "",
+            "attempt": one.generation,
+        },
+    )
+
+
+async def _send(system: System, node: NodeAddress, call: InjectCall) -> Attempt:
+    try:
+        status, body = await system.kumod.inject(node, call.body)
+    except NodeUnreachable as error:
+        return Attempt(node, unanswered(call, Result.TRY_AGAIN, error.detail))
+    except NodeFailed as error:
+        return Attempt(node, unanswered(call, Result.UNKNOWN, error.detail))
+    return Attempt(node, read_answer(call, status, body))
+
+
+async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[Attempt]) -> None:
+    now = system.now()
+    injected: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    later: list[dict[str, Any]] = []
+    for attempt in attempts:
+        for outcome in attempt.outcomes:
+            if outcome.result in (Result.INJECTED, Result.DUPLICATE):
+                injected[outcome.rid] = attempt.node.name
+            elif outcome.result is Result.REFUSED:
+                refused[outcome.rid] = outcome.text
+            else:
+                later.append(_later(held[outcome.rid], outcome, now))
+    async with system.db.transaction() as connection:
+        await queries.settle_injected(connection, injected, now)
+        await queries.settle_refused(connection, refused, now)
+        await queries.settle_later(connection, later)
+        touched = {held[rid].message_id for rid in (*injected, *refused)}
+        found = await queries.statuses(connection, touched)
+        await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+    _report(injected, refused, later)
+
+
+def _later(one: Leased, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    wait = backoff(one.attempts + 1, first=FIRST_RETRY, most=LONGEST_RETRY)
+    is_unknown = outcome.result is Result.UNKNOWN
+    return {
+        "rid": one.recipient_id,
+        "due": now + (max(wait, RECORD_WAIT) if is_unknown else wait),
+        "next_generation": one.generation if is_unknown else one.generation + 1,
+        "by_itself": one.alone or outcome.result is Result.TRY_ALONE,
+        "words": outcome.text,
+    }
+
+
+def _report(injected: dict[str, str], refused: dict[str, str], later: list[dict[str, Any]]) -> None:
+    if refused or later:
+        words = sorted({*refused.values(), *(one["words"] for one in later)})[:3]
+        log.warning("relay", injected=len(injected), refused=len(refused), later=len(later), words=words)
+    else:
+        log.info("relay", injected=len(injected))

@@ -1,0 +1,124 @@
+"""What the message routes take and give."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Address = Annotated[str, Meta(max_length=998, examples=["Ann <ann@example.com>"])]
+MAX_RECIPIENTS = 100
+"""Recipients of one message, over to, cc and bcc."""
+
+
+class AttachmentIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that travels with the message."""
+
+    content: bytes
+    """The file in base64."""
+    filename: str | None = None
+    content_type: str = "application/octet-stream"
+    content_id: str | None = None
+    """Makes the file inline: the HTML shows it as ``cid:`` and this id (RFC 2392)."""
+
+
+class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message. It needs ``text`` or ``html``, and comes from a verified domain."""
+
+    sender: Address = msgspec.field(name="from")
+    to: Annotated[list[Address], Meta(max_length=MAX_RECIPIENTS)] = []
+    cc: Annotated[list[Address], Meta(max_length=MAX_RECIPIENTS)] = []
+    bcc: Annotated[list[Address], Meta(max_length=MAX_RECIPIENTS)] = []
+    reply_to: Address | list[Address] | None = None
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    headers: dict[str, str] = {}
+    """More header fields, such as ``List-Unsubscribe`` or ``X-…``."""
+    attachments: Annotated[list[AttachmentIn], Meta(max_length=50)] = []
+    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=10)] = []
+    """For analytics; the first one names the campaign in KumoMTA's queues."""
+    metadata: Annotated[dict[str, str], Meta(max_length=50)] = {}
+    """Kept with the message and given back in events; never sent."""
+    vmta: str | None = None
+    """Send through this vMTA only."""
+    track_opens: bool = False
+    track_clicks: bool = False
+
+
+class AcceptedRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipient of an accepted message."""
+
+    id: str
+    address: str
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The message is on durable storage and will be sent."""
+
+    id: str
+    status: str
+    recipients: list[AcceptedRecipient]
+    created_at: datetime
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with one recipient."""
+
+    id: str
+    address: str
+    kind: str
+    """``to``, ``cc`` or ``bcc``."""
+    status: str
+    status_at: datetime
+    complained: bool
+    attempts: int
+    code: int | None
+    """SMTP reply code of the last attempt."""
+    reply: str | None
+    """Text of the last reply."""
+    bounce_class: str | None
+    vmta: str | None
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened to the message, with the receiver's own words where it had any."""
+
+    type: str
+    at: datetime
+    recipient: str | None = None
+    code: int | None = None
+    enhanced_code: str | None = None
+    reply: str | None = None
+    bounce_class: str | None = None
+    vmta: str | None = None
+    node: str | None = None
+    queue: str | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as lists show it."""
+
+    id: str
+    sender: str = msgspec.field(name="from")
+    subject: str
+    status: str
+    tags: list[str]
+    created_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message with its recipients and all that happened to it, oldest first."""
+
+    id: str
+    sender: str = msgspec.field(name="from")
+    subject: str
+    status: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    vmta: str | None
+    track_opens: bool
+    track_clicks: bool
+    created_at: datetime
+    recipients: list[Recipient]
+    timeline: list[TimelineEntry]

@@ -1,0 +1,96 @@
+"""The dependency direction of ARCHITECTURE.md, and where SQL may stand, held by reading the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "postmta_ctl"
+
+MAY_IMPORT = {
+    "core": {"core"},
+    "compiler": {"core", "compiler", "resources"},
+    "luavm": {"core", "compiler", "luavm", "resources"},
+    "sandbox": {"core", "compiler", "luavm", "sandbox", "resources"},
+    "store": {"core", "errors", "store"},
+    "clients": {"core", "errors", "clients"},
+}
+"""What each layer may know of. Features, workers, app and cli stand above these and may know them all."""
+
+ABOVE = {"features", "workers", "app", "api", "cli", "web"}
+
+
+def modules() -> Iterator[Path]:
+    return (path for path in sorted(PACKAGE.rglob("*.py")) if "migrations" not in path.parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own(path: Path) -> set[tuple[str, ...]]:
+    return {tuple(name.split(".")[1:]) for name in imports(path) if name.startswith("postmta_ctl.")}
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
+def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {'.'.join(target)}"
+        for path in modules()
+        if path.relative_to(PACKAGE).parts[0] == layer
+        for target in own(path)
+        if target and target[0] not in MAY_IMPORT[layer]
+    ]
+    assert wrong == []
+
+
+def test_pure_packages_do_no_io() -> None:
+    banned = {"sqlalchemy", "aiohttp", "httpx", "socket", "asyncio", "subprocess", "litestar", "time", "random"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules()
+        if path.relative_to(PACKAGE).parts[0] == "core"
+        for name in imports(path)
+        if name.split(".")[0] in banned
+    ]
+    assert wrong == []
+
+
+def test_a_slice_uses_no_other_slices_routes_or_schemas() -> None:
+    wrong = []
+    for path in modules():
+        parts = path.relative_to(PACKAGE).parts
+        if parts[0] != "features" or len(parts) < 3:
+            continue
+        for target in own(path):
+            if len(target) > 2 and target[0] == "features" and target[1] != parts[1] and target[2] in ("routes", "schemas"):
+                wrong.append(f"{path.relative_to(ROOT)} imports {'.'.join(target)}")
+    assert wrong == []
+
+
+def test_sql_stands_in_queries_and_store_only() -> None:
+    allowed = {"sqlalchemy.ext.asyncio", "sqlalchemy.ext.asyncio.AsyncConnection", "sqlalchemy.exc"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules()
+        if path.relative_to(PACKAGE).parts[0] != "store" and not path.stem.endswith("queries")
+        for name in imports(path)
+        if name.startswith("sqlalchemy") and name not in allowed and not name.startswith("sqlalchemy.exc.")
+    ]
+    assert wrong == []
+
+
+def test_settings_are_read_in_one_place() -> None:
+    readers = [
+        str(path.relative_to(PACKAGE)) for path in modules() if "os.environ" in path.read_text(encoding="utf-8")
+    ]
+    assert set(readers) <= {"settings.py"}
