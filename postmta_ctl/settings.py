@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auto_publish: bool | None = None
     """Publish changes of the configuration by themselves; absent: only while the embedded node is the only one."""
     publish_debounce_seconds: float = 1.0
+    kumod: str = ""
+    """A kumod program whose ``--validate`` is part of proving a policy; empty: ``KUMOD``, or the one on the PATH."""
     dns: str = "system"
     """``system``, the address of a resolver, or ``sandbox``: pretend every record we ask for is published."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -129,7 +131,7 @@ def _from_file(name: str) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = {f"{PREFIX}{field.upper()}": field for field in Settings.__struct_fields__ if field != "policy"}
     files = {f"{PREFIX}{name.upper()}_FILE": name for name in SECRETS}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"kumod": environ["KUMOD"]} if environ.get("KUMOD") else {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable == f"{PREFIX}CONFIG":
             continue

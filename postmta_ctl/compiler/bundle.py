@@ -54,6 +54,11 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """What ``manifest.json`` says when this bundle is published under a number."""
         return Manifest(release=release, digest=self.digest, files=self._file_digests, kumomta=KUMOMTA_VERSION)
 
+    def contents(self, release: int) -> dict[str, bytes]:
+        """All files and the manifest, as they lie in the folder of a release."""
+        manifest = msgspec.json.format(msgspec.json.encode(self.manifest(release)), indent=1)
+        return self.files | {MANIFEST: manifest + b"\n"}
+
     def write(self, directory: Path, release: int) -> None:
         """Write all files and the manifest into a folder that is new or empty.
 
@@ -63,8 +68,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise FileExistsError(f"{directory} is not empty")
-        manifest = msgspec.json.format(msgspec.json.encode(self.manifest(release)), indent=1)
-        for path, content in (self.files | {MANIFEST: manifest + b"\n"}).items():
+        for path, content in self.contents(release).items():
             target = directory / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
@@ -89,7 +93,8 @@ def read_manifest(directory: Path) -> Manifest:
 def diff(old: Bundle | None, new: Bundle) -> str:
     """A unified diff from ``old`` (None: nothing) to ``new``, files in order; empty when they are the same."""
     before = old.files if old else {}
-    paths = sorted(before.keys() | new.files.keys())
+    # Most files of a large policy are shards that did not change.
+    paths = sorted(path for path in before.keys() | new.files.keys() if before.get(path) != new.files.get(path))
     return "".join(_file_diff(path, before.get(path), new.files.get(path)) for path in paths)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import msgspec
@@ -49,9 +50,9 @@ def write_node_files(
 ) -> None:
     """Write launcher and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
     node = {"node": node_name, "ingest_url": ingest_url, "ingest_token": ingest_token, "admin_token": admin_token}
-    _replace(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
+    replace_file(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
     text = msgspec.json.format(msgspec.json.encode(node), indent=1)
-    _replace(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
+    replace_file(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
 
 
 def key_path(policy_dir: Path, domain: str, selector: str) -> Path:
@@ -68,7 +69,7 @@ def write_key(policy_dir: Path, domain: str, selector: str, pem: bytes, owner: s
     for folder in (policy_dir / "keys", path.parent):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _give(folder, owner)
-    _replace(path, pem, mode=0o600, owner=owner)
+    replace_file(path, pem, mode=0o600, owner=owner)
 
 
 def current_release(policy_dir: Path) -> str | None:
@@ -79,10 +80,14 @@ def current_release(policy_dir: Path) -> str | None:
 
 def switch_release(policy_dir: Path, folder: str, owner: str | None = None) -> None:
     """Make ``releases/<folder>`` the one that the next Lua context runs."""
-    _replace(policy_dir / "current", f"{folder}\n".encode("ascii"), mode=0o644, owner=owner)
+    replace_file(policy_dir / "current", f"{folder}\n".encode("ascii"), mode=0o644, owner=owner)
 
 
-def _replace(path: Path, content: bytes, *, mode: int, owner: str | None) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int, owner: str | None) -> None:
+    """Give a file this content, durably and in one step; one that has it already is left alone."""
+    if path.is_file() and path.read_bytes() == content and stat.S_IMODE(path.stat().st_mode) == mode:
+        _give(path, owner)
+        return
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -93,6 +98,16 @@ def _replace(path: Path, content: bytes, *, mode: int, owner: str | None) -> Non
         os.fsync(descriptor)
     _give(temporary, owner)
     temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed or removed in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _give(path: Path, owner: str | None) -> None:
