@@ -1,0 +1,47 @@
+"""Addresses that mail can leave from, in their canonical text form (RFC 5952 for IPv6)."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from postmta_ctl.core.errors import InputError
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parse_source_address(text: str) -> str:
+    """Read the address of one interface, or of a proxy's.
+
+    Loopback and private addresses are taken: proxies, NAT and laboratories use them. An IPv4 address written as
+    IPv6 (``::ffff:192.0.2.1``) is the IPv4 address, so that it cannot be claimed twice.
+
+    Raises:
+        InputError: ``ip_address_syntax``, or ``ip_address_unusable`` when no mail can leave from it.
+    """
+    try:
+        address: IPAddress = ipaddress.ip_address(text)
+    except ValueError:
+        raise InputError("ip_address_syntax", "not an IPv4 or IPv6 address") from None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            raise InputError("ip_address_syntax", "an address must not have a zone")
+        address = address.ipv4_mapped or address
+    if reason := _unusable(address):
+        raise InputError("ip_address_unusable", f"{reason} is not an address that mail can leave from")
+    return str(address)
+
+
+def _unusable(address: IPAddress) -> str | None:
+    if address.is_unspecified:
+        return "the unspecified address"
+    if address.is_multicast:
+        return "a multicast address"
+    # Python counts ::/8, and so the loopback address, among the reserved ones.
+    if address.is_reserved and not address.is_loopback:
+        return "a reserved address"
+    return None
+
+
+def is_public(address: str) -> bool:
+    """Whether the Internet can see it; if not, mail leaves through NAT or a proxy, or not at all."""
+    return ipaddress.ip_address(address).is_global
