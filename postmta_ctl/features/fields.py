@@ -1,0 +1,37 @@
+"""Reading the fields of a request one by one, so that the answer names all that are wrong and not just the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.errors import FieldError, InvalidRequest
+
+
+class Fields:
+    """The problems found so far."""
+
+    def __init__(self) -> None:
+        self._problems: list[FieldError] = []
+
+    def read(self, field: str, parse: Callable[[str], str], text: str) -> str:
+        """What ``parse`` makes of the field; empty, and a problem more, when it refuses."""
+        try:
+            return parse(text)
+        except InputError as error:
+            self.refuse(field, error.message, code=error.code)
+            return ""
+
+    def refuse(self, field: str, message: str, *, code: str = "invalid") -> None:
+        """Note a problem."""
+        self._problems.append(FieldError(field=field, message=message, code=code))
+
+    def done(self) -> None:
+        """The end of reading.
+
+        Raises:
+            InvalidRequest: At least one problem was found.
+        """
+        if self._problems:
+            detail = "; ".join(f"{one.field}: {one.message}" for one in self._problems)
+            raise InvalidRequest(detail, errors=tuple(self._problems))
