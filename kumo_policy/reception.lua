@@ -12,8 +12,9 @@ end
 
 --- The one domain in the From field (RFC 5322, 3.6.2), in lower case.
 local function from_domain(message)
-  local from = message:from_header()
-  local addresses = from and from.list or {}
+  -- What cannot be parsed raises.
+  local parsed, from = pcall(message.from_header, message)
+  local addresses = parsed and from and from.list or {}
   if #addresses ~= 1 or not addresses[1].domain then
     refuse('bad-from', 'the From field must hold exactly one address')
   end
@@ -62,7 +63,7 @@ function M.new(bundle)
     end
     local tenant, rid = text_or_nil(extra.tenant), text_or_nil(extra.rid)
     if not tenant or not tenants[tenant] then
-      refuse('unknown-tenant', string.format('%q is not known to this release', tostring(tenant)))
+      refuse('unknown-tenant', string.format('%q is not known to this release', tostring(extra.tenant)))
     end
     if not rid then
       refuse('no-rid', 'metadata.rid is missing')
