@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -18,11 +17,13 @@ from postmta_ctl import errors
 from postmta_ctl.errors import FieldError, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.auth.service import authenticate
+from postmta_ctl.features.fields import field_error
 from postmta_ctl.store.paging import DEFAULT_LIMIT, PageRequest, page_request
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
+AnyRequest = Request[Any, Any, Any]
 TheSystem = NamedDependency[System]
 """Parameter ``system`` of a route: the parts this process works with."""
 Caller = NamedDependency[Principal]
@@ -57,12 +58,12 @@ def system_of(connection: ASGIConnection[Any, Any, Any, Any]) -> System:
     return system
 
 
-def provide_system(request: Request[Any, Any, Any]) -> System:
+def provide_system(request: AnyRequest) -> System:
     """Dependency ``system``."""
     return system_of(request)
 
 
-def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+def provide_principal(request: AnyRequest) -> Principal:
     """Dependency ``principal``: who :func:`guard` found to be asking."""
     principal: Principal = request.scope["user"]
     return principal
@@ -87,7 +88,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     connection.scope["user"] = principal
 
 
-def problem(request: Request[Any, Any, Any], error: PostMTAError) -> Response[bytes]:
+def problem(request: AnyRequest, error: PostMTAError) -> Response[bytes]:
     """Answer an error as ``application/problem+json``."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     if error.status == 401:
@@ -104,19 +105,19 @@ def problem(request: Request[Any, Any, Any], error: PostMTAError) -> Response[by
     return Response(content, status_code=error.status, media_type="application/problem+json", headers=headers)
 
 
-def on_own_error(request: Request[Any, Any, Any], error: PostMTAError) -> Response[bytes]:
+def on_own_error(request: AnyRequest, error: PostMTAError) -> Response[bytes]:
     """One of ours: answered as it says."""
     if error.status >= 500:
         log.warning("request failed", code=error.code, detail=error.detail)
     return problem(request, error)
 
 
-def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """One of Litestar's, put into our words."""
     return problem(request, _translated(error))
 
 
-def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A bug of ours: the log gets all of it, the caller only the request id."""
     log.error("unexpected error", exc_info=error)
     return problem(request, PostMTAError("An unexpected error occurred; quote the request id when you report it."))
@@ -140,21 +141,12 @@ def _translated(error: HTTPException) -> PostMTAError:
 
 def _invalid(error: ValidationException) -> PostMTAError:
     extra = error.extra if isinstance(error.extra, list) else []
-    found = tuple(_field_error(str(item["message"]), str(item.get("key") or "")) for item in extra)
+    found = tuple(_named(str(item["message"]), str(item.get("key") or "")) for item in extra)
     if not found:
         return errors.MalformedRequest(error.detail)
     return errors.InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in found), errors=found)
 
 
-_AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_NAMED = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]*)`")
-
-
-def _field_error(message: str, key: str) -> FieldError:
-    """Litestar names the parameter; msgspec's text names the place within the body."""
-    within = "" if key in ("", "data") else key
-    if at := _AT.search(message):
-        within, message = at["path"], message[: at.start()]
-    if named := _NAMED.search(message):
-        within = f"{within}.{named['name']}" if within else named["name"]
-    return FieldError(field=within or "body", message=message)
+def _named(message: str, key: str) -> FieldError:
+    # Litestar calls the body "data", after the parameter of the handler.
+    return field_error(message, "" if key == "data" else key)

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.errors import FieldError, InvalidRequest
+
+_AT = re.compile(r" - at `\$\.?(?P<path>.*)`$")
+_NAMED = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]*)`")
+
+
+def field_error(message: str, within: str = "") -> FieldError:
+    """The field that msgspec's text of a validation error is about.
+
+    Args:
+        message: Its text, which names the place within the value: ``… - at `$.to[0]```.
+        within: Where the value itself stands.
+    """
+    if at := _AT.search(message):
+        within, message = at["path"], message[: at.start()]
+    if named := _NAMED.search(message):
+        within = f"{within}.{named['name']}" if within else named["name"]
+    return FieldError(field=within or "body", message=message)
 
 
 class Fields:

@@ -48,7 +48,11 @@ async def test_a_mailbox_named_twice_gets_one_copy(client: Any, acme: Any) -> No
         ({"to": []}, "to", "recipient_missing"),
         ({"to": ["nonsense"]}, "to[0]", "address_syntax"),
         ({"to": ["a@example.org", "b@example.org\r\nBcc: x@example.org"]}, "to[1]", "address_control_character"),
-        ({"to": [f"a{n}@example.org" for n in range(60)], "cc": [f"b{n}@example.org" for n in range(60)]}, "to", "too_many_recipients"),
+        (
+            {"to": [f"a{n}@example.org" for n in range(60)], "cc": [f"b{n}@example.org" for n in range(60)]},
+            "to",
+            "too_many_recipients",
+        ),
         ({"from": "nobody"}, "from", "address_syntax"),
         ({"reply_to": ["x"]}, "reply_to[0]", "address_syntax"),
         ({"subject": "a\r\nBcc: eve@example.org"}, "subject", "header_value_control_character"),
@@ -148,3 +152,48 @@ class TestIdempotency:
         answer = await send(client, acme | {"Idempotency-Key": key})
         assert answer.status_code == 422, answer.text
         assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+class TestBatch:
+    """Up to a hundred messages in one request, each judged by itself."""
+
+    async def batch(self, client: Any, headers: Any, messages: list[Any], **more: Any) -> Any:
+        return await client.post("/api/v1/messages/batch", json={"messages": messages} | more, headers=headers)
+
+    async def test_a_bad_item_never_fails_the_good_ones(self, client: Any, acme: Any) -> None:
+        items = [
+            MAIL,
+            MAIL | {"to": ["nonsense"]},
+            MAIL | {"from": "x@unverified.test"},
+            MAIL | {"nope": 1},
+            "text",
+            MAIL | {"subject": 5},
+            MAIL,
+        ]
+        answer = await self.batch(client, acme, items, batch_id="campaign_spring_2026")
+        assert answer.status_code == 202, answer.text
+        body = answer.json()
+        assert (body["accepted"], body["rejected"], body["batch_id"]) == (2, 5, "campaign_spring_2026")
+        assert [(one["index"], one["status"]) for one in body["results"]] == [
+            (0, "queued"),
+            *((n, "rejected") for n in range(1, 6)),
+            (6, "queued"),
+        ]
+        fields = [one["errors"][0]["field"] for one in body["results"] if one.get("errors")]
+        assert fields == ["to[0]", "nope", "body", "subject"]
+        assert len((await client.get("/api/v1/messages", headers=acme)).json()["data"]) == 2
+
+    @pytest.mark.parametrize("count", [0, 101])
+    async def test_a_batch_has_one_to_a_hundred_messages(self, client: Any, acme: Any, count: int) -> None:
+        answer = await self.batch(client, acme, [MAIL] * count)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "messages")
+
+    async def test_a_hundred_messages_are_accepted(self, client: Any, acme: Any) -> None:
+        assert (await self.batch(client, acme, [MAIL] * 100)).json()["accepted"] == 100
+
+    async def test_a_repeated_batch_is_answered_as_before(self, client: Any, acme: Any) -> None:
+        headers = acme | {"Idempotency-Key": "batch-1"}
+        first = await self.batch(client, headers, [MAIL, MAIL])
+        assert (await self.batch(client, headers, [MAIL, MAIL])).content == first.content
+        assert len((await client.get("/api/v1/messages", headers=acme)).json()["data"]) == 2
+        assert (await self.batch(client, headers, [MAIL])).status_code == 422

@@ -66,14 +66,13 @@ def test_pure_packages_do_no_io() -> None:
 
 
 def test_a_slice_uses_no_other_slices_routes_or_schemas() -> None:
-    wrong = []
-    for path in modules():
-        parts = path.relative_to(PACKAGE).parts
-        if parts[0] != "features" or len(parts) < 3:
-            continue
-        for target in own(path):
-            if len(target) > 2 and target[0] == "features" and target[1] != parts[1] and target[2] in ("routes", "schemas"):
-                wrong.append(f"{path.relative_to(ROOT)} imports {'.'.join(target)}")
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {'.'.join(target)}"
+        for path in modules()
+        if (parts := path.relative_to(PACKAGE).parts)[0] == "features" and len(parts) > 2
+        for target in own(path)
+        if target[:1] == ("features",) and target[1:2] != parts[1:2] and set(target[2:3]) & {"routes", "schemas"}
+    ]
     assert wrong == []
 
 
@@ -90,7 +89,5 @@ def test_sql_stands_in_queries_and_store_only() -> None:
 
 
 def test_settings_are_read_in_one_place() -> None:
-    readers = [
-        str(path.relative_to(PACKAGE)) for path in modules() if "os.environ" in path.read_text(encoding="utf-8")
-    ]
+    readers = [str(path.relative_to(PACKAGE)) for path in modules() if "os.environ" in path.read_text(encoding="utf-8")]
     assert set(readers) <= {"settings.py"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
 from postmta_ctl.core.log_events import event_type, is_out_of_band
 from postmta_ctl.core.status import RecipientEvent, RecipientState, advance
 from postmta_ctl.features.ingest.queries import Known
-from postmta_ctl.features.ingest.rows import MAX_REPLY, bounce_class_of, vmta_of
+from postmta_ctl.features.ingest.rows import MAX_REPLY, vmta_of
 
 
 def fold(known: Known, record: LogRecord, node: str) -> Known:
@@ -61,5 +62,5 @@ def _event(record: LogRecord) -> RecipientEvent:
         at=record.occurred_at,
         code=record.response.code or None,
         reply=record.response.content[:MAX_REPLY] or None,
-        bounce_class=bounce_class_of(record),
+        bounce_class=class_of(record),
     )

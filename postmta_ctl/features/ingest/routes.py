@@ -1,14 +1,14 @@
 """``/ingest``: where the nodes post their log records."""
 
-from litestar import Request, Router, post
+from litestar import Router, post
 
 from postmta_ctl.features.ingest import service
 from postmta_ctl.features.ingest.schemas import Ingested
-from postmta_ctl.web import PUBLIC, TheSystem
+from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
 
 
 @post("/logs", opt=PUBLIC, status_code=200, summary="Take log records of a KumoMTA node")
-async def ingest_logs(request: Request, system: TheSystem) -> Ingested:
+async def ingest_logs(request: AnyRequest, system: TheSystem) -> Ingested:
     """NDJSON or a JSON array, plain or gzip, with the node's token as bearer. 200 means that all of it is kept.
 
     The same batch may come any number of times and in any order.

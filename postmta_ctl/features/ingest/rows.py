@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from postmta_ctl.compiler.names import parse_source
-from postmta_ctl.core.bounces import classify
+from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
 from postmta_ctl.core.log_events import campaign_of, dedupe_key, event_type, rid_of
 from postmta_ctl.features.ingest.queries import Known
 
 MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
-_CLASSIFIED = {"message.bounced", "message.deferred"}
 
 
 def event_row(
@@ -50,15 +49,10 @@ def event_row(
         "code": response.code or None,
         "enhanced_code": enhanced,
         "reply": response.content[:MAX_REPLY] or None,
-        "bounce_class": bounce_class_of(record),
+        "bounce_class": class_of(record),
         "attempts": record.num_attempts,
         "details": _details(record),
     }
-
-
-def bounce_class_of(record: LogRecord) -> str | None:
-    """Our class of a failure; nothing for a record that is none."""
-    return classify(record) if event_type(record) in _CLASSIFIED else None
 
 
 def vmta_of(source: str | None) -> str | None:

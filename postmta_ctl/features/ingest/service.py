@@ -116,9 +116,7 @@ async def _keep(connection: AsyncConnection, node: str, mail: Sequence[LogRecord
     return len(added)
 
 
-async def _owners(
-    connection: AsyncConnection, mail: Sequence[LogRecord], known: dict[str, Known]
-) -> list[str | None]:
+async def _owners(connection: AsyncConnection, mail: Sequence[LogRecord], known: dict[str, Known]) -> list[str | None]:
     """The organization of each record: its recipient's, else the one that its tenant names."""
     slugs = [(tenant_of(record) or "").partition(".")[0] for record in mail]
     by_slug = await queries.organizations_by_slug(connection, set(slugs))
@@ -126,9 +124,7 @@ async def _owners(
     return [one.organization_id if one else by_slug.get(slug) for one, slug in zip(recipients, slugs, strict=True)]
 
 
-async def _apply(
-    connection: AsyncConnection, node: str, known: dict[str, Known], news: Sequence[LogRecord]
-) -> None:
+async def _apply(connection: AsyncConnection, node: str, known: dict[str, Known], news: Sequence[LogRecord]) -> None:
     """Carry what is new over to the recipients and their messages."""
     state = dict(known)
     for record in news:

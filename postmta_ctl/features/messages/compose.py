@@ -12,7 +12,8 @@ from postmta_ctl.core.attachments import Attachment
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.mime import Content, Draft, compose, size_estimate
-from postmta_ctl.errors import FieldError, InvalidRequest
+from postmta_ctl.errors import InvalidRequest
+from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.messages.schemas import MAX_RECIPIENTS, SendRequest
 
 MAX_SIZE = 25 * 1024 * 1024
@@ -45,14 +46,14 @@ def new_message(request: SendRequest, now: datetime) -> NewMessage:
     Raises:
         InvalidRequest: Names each address, header or attachment that cannot be sent, and why.
     """
-    problems: list[FieldError] = []
+    problems = Fields()
     sender = _mailbox("from", request.sender, problems)
     to, cc, bcc = (_mailboxes(field, getattr(request, field), problems) for field in ("to", "cc", "bcc"))
     given = request.reply_to or []
     reply_to = _mailboxes("reply_to", [given] if isinstance(given, str) else given, problems)
-    _check_count(len(to) + len(cc) + len(bcc), problems)
-    if problems or sender is None:
-        raise _refusal(problems)
+    _check_count(request, problems)
+    problems.done()
+    assert sender is not None  # else there was a problem
     message_id = new_id(now)
     draft = Draft(
         sender=sender,
@@ -85,29 +86,26 @@ def campaign_of(tags: list[str]) -> str | None:
     return slug or None
 
 
-def _mailbox(field: str, text: str, problems: list[FieldError]) -> Mailbox | None:
+def _mailbox(field: str, text: str, problems: Fields) -> Mailbox | None:
     try:
         return parse_mailbox(text)
     except InputError as error:
-        problems.append(FieldError(field=field, message=error.message, code=error.code))
+        problems.refuse(field, error.message, code=error.code)
         return None
 
 
-def _mailboxes(field: str, texts: list[str], problems: list[FieldError]) -> tuple[Mailbox, ...]:
+def _mailboxes(field: str, texts: list[str], problems: Fields) -> tuple[Mailbox, ...]:
     found = (_mailbox(f"{field}[{index}]", text, problems) for index, text in enumerate(texts))
     return tuple(mailbox for mailbox in found if mailbox is not None)
 
 
-def _check_count(count: int, problems: list[FieldError]) -> None:
-    if count == 0 and not problems:
-        problems.append(FieldError(field="to", message="a message needs a recipient", code="recipient_missing"))
+def _check_count(request: SendRequest, problems: Fields) -> None:
+    count = len(request.to) + len(request.cc) + len(request.bcc)
+    if count == 0:
+        problems.refuse("to", "a message needs a recipient", code="recipient_missing")
     if count > MAX_RECIPIENTS:
         message = f"to, cc and bcc hold {count} recipients; at most {MAX_RECIPIENTS} are taken"
-        problems.append(FieldError(field="to", message=message, code="too_many_recipients"))
-
-
-def _refusal(problems: list[FieldError]) -> InvalidRequest:
-    return InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in problems), errors=tuple(problems))
+        problems.refuse("to", message, code="too_many_recipients")
 
 
 def _content(draft: Draft, message_id: str, now: datetime) -> Content:
@@ -132,8 +130,6 @@ def _recipients(groups: dict[str, tuple[Mailbox, ...]], now: datetime) -> tuple[
 
 def _attachments(request: SendRequest) -> tuple[Attachment, ...]:
     return tuple(
-        Attachment(
-            data=one.content, content_type=one.content_type, file_name=one.filename, content_id=one.content_id
-        )
+        Attachment(data=one.content, content_type=one.content_type, file_name=one.filename, content_id=one.content_id)
         for one in request.attachments
     )

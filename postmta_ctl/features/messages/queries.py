@@ -39,28 +39,15 @@ async def has_vmta(connection: AsyncConnection, organization_id: str, name: str)
     return (await connection.execute(query)).one_or_none() is not None
 
 
-async def insert_message(connection: AsyncConnection, organization_id: str, message: NewMessage) -> None:
-    """Store a message: its row, content and recipients, and an outbox row for each recipient."""
-    now, request = message.created_at, message.request
-    await connection.execute(
-        insert(messages).values(
-            id=message.id,
-            organization_id=organization_id,
-            sender=message.sender.address,
-            domain=message.sender.domain,
-            subject=request.subject,
-            status="queued",
-            tags=request.tags,
-            campaign=message.campaign,
-            vmta=request.vmta,
-            metadata=request.metadata,
-            track_opens=request.track_opens,
-            track_clicks=request.track_clicks,
-            created_at=now,
-        )
-    )
-    content = _content.encode(message.content)
-    await connection.execute(insert(message_contents).values(message_id=message.id, content=content))
+async def insert_messages(
+    connection: AsyncConnection, organization_id: str, accepted: Sequence[NewMessage], batch_id: str | None = None
+) -> None:
+    """Store messages: their rows, contents and recipients, and an outbox row for each recipient."""
+    rows = [_message_row(organization_id, message, batch_id) for message in accepted]
+    await connection.execute(insert(messages), rows)
+    contents = [{"message_id": one.id, "content": _content.encode(one.content)} for one in accepted]
+    await connection.execute(insert(message_contents), contents)
+    people = [(message, one) for message in accepted for one in message.recipients]
     await connection.execute(
         insert(recipients),
         [
@@ -71,14 +58,33 @@ async def insert_message(connection: AsyncConnection, organization_id: str, mess
                 "address": one.address,
                 "kind": one.kind,
                 "status": "queued",
-                "status_at": now,
+                "status_at": message.created_at,
             }
-            for one in message.recipients
+            for message, one in people
         ],
     )
-    await connection.execute(
-        insert(outbox), [{"recipient_id": one.id, "message_id": message.id, "due_at": now} for one in message.recipients]
-    )
+    due = [{"recipient_id": one.id, "message_id": message.id, "due_at": message.created_at} for message, one in people]
+    await connection.execute(insert(outbox), due)
+
+
+def _message_row(organization_id: str, message: NewMessage, batch_id: str | None) -> dict[str, Any]:
+    request = message.request
+    return {
+        "id": message.id,
+        "organization_id": organization_id,
+        "sender": message.sender.address,
+        "domain": message.sender.domain,
+        "subject": request.subject,
+        "status": "queued",
+        "tags": request.tags,
+        "campaign": message.campaign,
+        "batch_id": batch_id,
+        "vmta": request.vmta,
+        "metadata": request.metadata,
+        "track_opens": request.track_opens,
+        "track_clicks": request.track_clicks,
+        "created_at": message.created_at,
+    }
 
 
 async def idempotent_answer(
@@ -105,7 +111,8 @@ async def page_of_messages(
     query = select(messages).where(messages.c.organization_id == organization_id)
     if status is not None:
         query = query.where(messages.c.status == status)
-    return (await connection.execute(paging.apply(query, messages.c.id))).all()
+    rows: Sequence[Any] = (await connection.execute(paging.apply(query, messages.c.id))).all()
+    return rows
 
 
 async def message_by_id(connection: AsyncConnection, organization_id: str, message_id: str) -> Any:

@@ -24,10 +24,12 @@ from postmta_ctl.core.inject import InjectCall, InjectItem, pack
 from postmta_ctl.core.inject_answer import Outcome, Result, read_answer, unanswered
 from postmta_ctl.core.retry import backoff
 from postmta_ctl.core.status import summarise
+from postmta_ctl.core.tracking import Tracker
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.nodes.service import addresses
+from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -74,13 +76,16 @@ async def _still_needed(connection: AsyncConnection, held: list[Leased], now: da
 
 
 def _sent(system: System, nodes: Sequence[NodeAddress], held: Sequence[Leased]) -> Iterator[Any]:
-    sender = f"b@{system.settings.bounces}"
-    together = pack(_item(one, sender) for one in held if not one.alone)
-    apart = [call for one in held if one.alone for call in pack([_item(one, sender)])]
+    sender, links = f"b@{system.settings.bounces}", tracker(system)
+    together = pack(_item(one, sender, links) for one in held if not one.alone)
+    apart = [call for one in held if one.alone for call in pack([_item(one, sender, links)])]
     return (_send(system, nodes[index % len(nodes)], call) for index, call in enumerate([*together, *apart]))
 
 
-def _item(one: Leased, envelope_sender: str) -> InjectItem:
+def _item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
+    html = one.content.html
+    if html is not None:
+        html = links.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
     return InjectItem(
         rid=one.recipient_id,
         address=one.address,
@@ -88,7 +93,7 @@ def _item(one: Leased, envelope_sender: str) -> InjectItem:
         envelope_sender=envelope_sender,
         headers=one.content.headers,
         text=one.content.text,
-        html=one.content.html,
+        html=html,
         attachments=one.content.attachments,
         metadata={
             "tenant": tenant_name(one.organization, one.vmta),

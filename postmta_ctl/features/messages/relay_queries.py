@@ -25,6 +25,8 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     vmta: str | None
     campaign: str | None
+    track_opens: bool
+    track_clicks: bool
     attempts: int
     generation: int
     """How often the node is known not to have taken it: the fence on the node lets a new generation pass."""
@@ -60,6 +62,8 @@ async def leased(connection: AsyncConnection, owner: str) -> list[Leased]:
             organizations.c.slug.label("organization"),
             messages.c.vmta,
             messages.c.campaign,
+            messages.c.track_opens,
+            messages.c.track_clicks,
             messages.c.created_at.label("accepted_at"),
         )
         .join_from(outbox, recipients, outbox.c.recipient_id == recipients.c.id)

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from litestar import Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from postmta_ctl.features.messages import service
-from postmta_ctl.features.messages.schemas import Accepted, Message, SendRequest, Summary
+from postmta_ctl.features.messages.schemas import Accepted, BatchAccepted, BatchRequest, Message, SendRequest, Summary
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)]
 
@@ -22,14 +22,37 @@ IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", m
     responses={202: ResponseSpec(data_container=Accepted, description="Accepted, on durable storage")},
 )
 async def send_message(
-    request: Request,
+    request: AnyRequest,
     system: TheSystem,
     principal: Caller,
     data: JSONBody[SendRequest],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """202 means that the message survives a crash of this service. Send an Idempotency-Key to retry safely."""
-    answer = await service.send(system, principal, await request.body(), data, idempotency_key)
+    once = service.idempotency(idempotency_key, "messages/send", await request.body())
+    return _answered(await service.send(system, principal, data, once))
+
+
+@post(
+    "/batch",
+    opt=scope("messages:send"),
+    status_code=202,
+    summary="Send up to 100 messages in one request",
+    responses={202: ResponseSpec(data_container=BatchAccepted, description="A result for each message")},
+)
+async def send_batch(
+    request: AnyRequest,
+    system: TheSystem,
+    principal: Caller,
+    data: JSONBody[BatchRequest],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Look at each result: 202 says that the batch was judged, not that all of it was accepted."""
+    once = service.idempotency(idempotency_key, "messages/batch", await request.body())
+    return _answered(await service.send_batch(system, principal, data, once))
+
+
+def _answered(answer: service.Answer) -> Response[bytes]:
     headers = {"Idempotent-Replayed": "true"} if answer.is_replay else None
     return Response(answer.body, status_code=202, media_type="application/json", headers=headers)
 
@@ -48,4 +71,6 @@ async def get_message(system: TheSystem, principal: Caller, message_id: FromPath
     return await service.get(system, principal, message_id)
 
 
-router = Router("/api/v1/messages", route_handlers=[send_message, list_messages, get_message], tags=["Messages"])
+router = Router(
+    "/api/v1/messages", route_handlers=[send_message, send_batch, list_messages, get_message], tags=["Messages"]
+)

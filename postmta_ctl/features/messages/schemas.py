@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from postmta_ctl.errors import FieldError
+
 Address = Annotated[str, Meta(max_length=998, examples=["Ann <ann@example.com>"])]
 MAX_RECIPIENTS = 100
 """Recipients of one message, over to, cc and bcc."""
@@ -60,6 +62,36 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     recipients: list[AcceptedRecipient]
     created_at: datetime
+
+
+class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Up to 100 messages. Each is judged by itself: a bad one never keeps the good ones back."""
+
+    messages: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=100)]
+    batch_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    """Kept with each message, to find them by."""
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one message of a batch."""
+
+    index: int
+    """Its place in the request, from 0."""
+    status: str
+    """``queued`` or ``rejected``."""
+    message: Accepted | None = None
+    code: str = ""
+    detail: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+class BatchAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A result for each message of the batch, in the order of the request."""
+
+    batch_id: str | None
+    accepted: int
+    rejected: int
+    results: list[BatchResult]
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotFound
+from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotFound, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains.queries import verified_domain
+from postmta_ctl.features.fields import field_error
 from postmta_ctl.features.messages import queries
 from postmta_ctl.features.messages.compose import NewMessage, new_message
 from postmta_ctl.features.messages.schemas import (
     Accepted,
     AcceptedRecipient,
+    BatchAccepted,
+    BatchRequest,
+    BatchResult,
     Message,
     Recipient,
     SendRequest,
@@ -27,7 +32,6 @@ from postmta_ctl.features.messages.schemas import (
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
 
-SEND = "messages/send"
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 MAX_KEY = 255
 T = TypeVar("T", bound=msgspec.Struct)
@@ -40,63 +44,144 @@ class Answer(msgspec.Struct, frozen=True):
     is_replay: bool = False
 
 
-async def send(system: System, principal: Principal, body: bytes, request: SendRequest, key: str | None) -> Answer:
-    """Accept one message: when this returns, it is on durable storage together with its place in the outbox.
+class Idempotency(msgspec.Struct, frozen=True):
+    """The key of a request, the route it stands for, and what tells the request from another one."""
 
-    Args:
-        body: The request as it came, by which a repeated key is recognised.
-        key: The Idempotency-Key, if one was given.
+    key: str
+    route: str
+    fingerprint: bytes
+
+
+def idempotency(key: str | None, route: str, body: bytes) -> Idempotency | None:
+    """Read the Idempotency-Key of a request.
+
+    Raises:
+        InvalidRequest: The key is empty or too long.
+    """
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY:
+        raise InvalidRequest.of("Idempotency-Key", f"has 1 to {MAX_KEY} characters")
+    return Idempotency(key, route, hashlib.sha256(body).digest())
+
+
+async def send(system: System, principal: Principal, request: SendRequest, once: Idempotency | None) -> Answer:
+    """Accept one message: when this returns, it is on durable storage together with its place in the outbox.
 
     Raises:
         InvalidRequest: The message cannot be sent as it is, or the key was used for another body.
         DomainNotVerified: The From domain is not a verified domain of the organization.
         Conflict: A request of the same key is being worked on.
     """
-    if key is not None and not 1 <= len(key) <= MAX_KEY:
-        raise InvalidRequest.of("Idempotency-Key", f"has 1 to {MAX_KEY} characters")
     message = new_message(request, system.now())
+
+    async def work(connection: AsyncConnection) -> Accepted:
+        await _check_ownership(connection, principal, message)
+        await queries.insert_messages(connection, principal.organization_id, [message])
+        return _accepted(message)
+
+    return await _once(system, principal, once, work)
+
+
+async def send_batch(system: System, principal: Principal, request: BatchRequest, once: Idempotency | None) -> Answer:
+    """Accept the good ones of up to 100 messages, all in one transaction, and say what is wrong with the others.
+
+    Raises:
+        InvalidRequest: The key was used for another body.
+        Conflict: A request of the same key is being worked on.
+    """
+    composed = [_composed(raw, system.now()) for raw in request.messages]
+
+    async def work(connection: AsyncConnection) -> BatchAccepted:
+        judged = [await _judged(connection, principal, one) for one in composed]
+        good = [one for one in judged if isinstance(one, NewMessage)]
+        if good:
+            await queries.insert_messages(connection, principal.organization_id, good, request.batch_id)
+        results = [_result(index, one) for index, one in enumerate(judged)]
+        return BatchAccepted(
+            batch_id=request.batch_id, accepted=len(good), rejected=len(judged) - len(good), results=results
+        )
+
+    return await _once(system, principal, once, work)
+
+
+def _composed(raw: msgspec.Raw, now: datetime) -> NewMessage | PostMTAError:
+    try:
+        return new_message(msgspec.json.decode(raw, type=SendRequest), now)
+    except PostMTAError as error:
+        return error
+    except msgspec.MsgspecError as error:
+        found = field_error(str(error))
+        return InvalidRequest(f"{found.field}: {found.message}", errors=(found,))
+
+
+async def _judged(
+    connection: AsyncConnection, principal: Principal, message: NewMessage | PostMTAError
+) -> NewMessage | PostMTAError:
+    if isinstance(message, PostMTAError):
+        return message
+    try:
+        await _check_ownership(connection, principal, message)
+    except PostMTAError as error:
+        return error
+    return message
+
+
+def _result(index: int, one: NewMessage | PostMTAError) -> BatchResult:
+    if isinstance(one, NewMessage):
+        return BatchResult(index=index, status="queued", message=_accepted(one))
+    return BatchResult(index=index, status="rejected", code=one.code, detail=one.detail, errors=one.errors)
+
+
+async def _once(
+    system: System,
+    principal: Principal,
+    once: Idempotency | None,
+    work: Callable[[AsyncConnection], Awaitable[msgspec.Struct]],
+) -> Answer:
+    """Do the work and keep its answer under the key, in one transaction; or give the answer that was kept."""
     try:
         async with system.db.transaction() as connection:
-            if key is not None and (earlier := await _earlier(connection, principal, key, body)):
+            if once is not None and (earlier := await _earlier(connection, principal, once)):
                 return earlier
-            await _check_ownership(connection, principal, message)
-            await queries.insert_message(connection, principal.organization_id, message)
-            answer = msgspec.json.encode(_accepted(message))
-            if key is not None:
-                await _keep(connection, principal, key, body, answer, message)
+            answer = msgspec.json.encode(await work(connection))
+            if once is not None:
+                await _keep(connection, principal, once, answer, system.now())
             return Answer(answer)
     except IntegrityError as error:
-        if key is None:
+        if once is None:
             raise
         raise Conflict("A request with this Idempotency-Key is in progress.", code="idempotency_conflict") from error
 
 
-async def _earlier(connection: AsyncConnection, principal: Principal, key: str, body: bytes) -> Answer | None:
-    kept = await queries.idempotent_answer(connection, principal.organization_id, SEND, key)
+async def _earlier(connection: AsyncConnection, principal: Principal, once: Idempotency) -> Answer | None:
+    kept = await queries.idempotent_answer(connection, principal.organization_id, once.route, once.key)
     if kept is None:
         return None
-    if kept.fingerprint != _fingerprint(body):
+    if kept.fingerprint != once.fingerprint:
         raise InvalidRequest.of("Idempotency-Key", "was used for another request", code="idempotency_key_reused")
     return Answer(kept.answer, is_replay=True)
 
 
 async def _keep(
-    connection: AsyncConnection, principal: Principal, key: str, body: bytes, answer: bytes, message: NewMessage
+    connection: AsyncConnection, principal: Principal, once: Idempotency, answer: bytes, now: datetime
 ) -> None:
     await queries.keep_answer(
         connection,
         organization_id=principal.organization_id,
-        route=SEND,
-        key=key,
-        fingerprint=_fingerprint(body),
+        route=once.route,
+        key=once.key,
+        fingerprint=once.fingerprint,
         status_code=202,
         answer=answer,
-        created_at=message.created_at,
+        created_at=now,
     )
 
 
-def _fingerprint(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()
+async def forget_answers(system: System) -> None:
+    """Drop idempotency records that have had their day."""
+    async with system.db.transaction() as connection:
+        await queries.forget_answers(connection, system.now() - IDEMPOTENCY_LIFETIME)
 
 
 async def _check_ownership(connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
@@ -116,9 +201,7 @@ def _accepted(message: NewMessage) -> Accepted:
     )
 
 
-async def list_messages(
-    system: System, principal: Principal, status: str | None, paging: PageRequest
-) -> Page[Summary]:
+async def list_messages(system: System, principal: Principal, status: str | None, paging: PageRequest) -> Page[Summary]:
     """The organization's messages, newest first."""
     async with system.db.reading() as connection:
         rows = await queries.page_of_messages(connection, principal.organization_id, status, paging)

@@ -1,0 +1,1 @@
+"""Open pixels and click redirects."""

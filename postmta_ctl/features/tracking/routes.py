@@ -1,0 +1,28 @@
+"""``/track``: what mail programs and browsers of recipients call."""
+
+from litestar import Response, Router, get
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from postmta_ctl.core.tracking import PIXEL
+from postmta_ctl.features.tracking import service
+from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
+
+NO_CACHE = {"Cache-Control": "no-store, private, max-age=0", "Pragma": "no-cache", "Referrer-Policy": "no-referrer"}
+
+
+@get("/open/{token:str}", opt=PUBLIC, media_type="image/gif", summary="Open tracking pixel (1x1 transparent GIF)")
+async def track_open(request: AnyRequest, system: TheSystem, token: FromPath[str]) -> Response[bytes]:
+    """The pixel is shown whatever the token: a mail is no place for a broken image."""
+    await service.opened(system, token.removesuffix(".gif"), request.headers.get("user-agent", ""))
+    return Response(PIXEL, media_type="image/gif", headers=NO_CACHE)
+
+
+@get("/click/{token:str}", opt=PUBLIC, status_code=302, summary="Click tracking redirect")
+async def track_click(request: AnyRequest, system: TheSystem, token: FromPath[str]) -> Redirect:
+    """Leads only where a message of ours pointed; 404 for any token that we did not sign."""
+    url = await service.clicked(system, token, request.headers.get("user-agent", ""))
+    return Redirect(url, status_code=302, headers=NO_CACHE)
+
+
+router = Router("/track", route_handlers=[track_open, track_click], tags=["Webhooks & Tracking"])
