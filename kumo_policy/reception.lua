@@ -15,10 +15,11 @@ local function from_domain(message)
   -- What cannot be parsed raises.
   local parsed, from = pcall(message.from_header, message)
   local addresses = parsed and from and from.list or {}
-  if #addresses ~= 1 or not addresses[1].domain then
+  local domain = #addresses == 1 and addresses[1].domain
+  if not domain or domain == '' then
     refuse('bad-from', 'the From field must hold exactly one address')
   end
-  return addresses[1].domain:lower()
+  return domain:lower()
 end
 
 local function text_or_nil(value)

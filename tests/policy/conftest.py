@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from postmta_ctl.compiler import node_files
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.model import (
     Installation,
@@ -14,7 +21,9 @@ from postmta_ctl.compiler.model import (
     SigningKey,
     VirtualMta,
 )
+from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.compiler.render import render
+from postmta_ctl.luavm import ManualClock, Message, NodeRuntime
 
 KEYS = (
     SigningKey(selector="p2026r", algorithm="rsa-sha256"),
@@ -59,3 +68,60 @@ def _vmta(organization: str, name: str, address: str, **changes: object) -> Virt
 @pytest.fixture(scope="session")
 def bundle(model: PolicyModel) -> Bundle:
     return render(model)
+
+
+class Fleet:
+    """The demo bundle as it lies on a node: releases, keys, node.json."""
+
+    def __init__(self, folder: Path, bundle: Bundle, keys: dict[str, bytes]) -> None:
+        self.folder = folder
+        self.clock = ManualClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
+        node_files.write_node_files(
+            folder,
+            node_name="n1",
+            ingest_url="http://control/in",
+            ingest_token="ingest-token",
+            admin_token="admin-token",
+        )
+        for domain in ("acme.example", "news.acme.example", "globex.example"):
+            for key in KEYS:
+                node_files.write_key(folder, domain, key.selector, keys[key.algorithm])
+        self.publish(bundle, release=7)
+
+    def publish(self, bundle: Bundle, release: int) -> None:
+        """Put a release in its folder and switch to it."""
+        name = release_folder(release, bundle.digest)
+        bundle.write(self.folder / "releases" / name, release)
+        node_files.switch_release(self.folder, name)
+
+    def runtime(self, **options: Any) -> NodeRuntime:
+        """A kumod that runs it."""
+        return NodeRuntime(self.folder, policy_dir=self.folder, launcher=True, clock=self.clock, **options)
+
+    def message(
+        self, sender: str = "Ann <ann@acme.example>", recipient: str = "bob@example.org", **extra: Any
+    ) -> Message:
+        """A message as the control plane injects it; ``extra`` is the recipient's metadata."""
+        text = (
+            f"From: {sender}\r\nTo: {recipient}\r\nSubject: Hello\r\nMessage-ID: <1@acme.example>\r\n\r\nHello Bob\r\n"
+        )
+        return Message(
+            "m1", "injected@control", [recipient], text.encode(), {"extra": extra} if extra else {}, self.clock
+        )
+
+
+@pytest.fixture(scope="session")
+def private_keys() -> dict[str, Any]:
+    return {
+        "rsa-sha256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "ed25519-sha256": ed25519.Ed25519PrivateKey.generate(),
+    }
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, bundle: Bundle, private_keys: dict[str, Any]) -> Fleet:
+    pems = {
+        algorithm: key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        for algorithm, key in private_keys.items()
+    }
+    return Fleet(tmp_path, bundle, pems)
