@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import lupa.lua54 as lupa  # type: ignore[import-untyped]
 
-from postmta_ctl.luavm.convert import ENCODING, Converter
+from postmta_ctl.luavm.convert import ENCODING, Converter, to_bytes
 from postmta_ctl.luavm.errors import PolicyError
 
 _BUDGET_CHECK_INSTRUCTIONS = 1_000_000
@@ -97,6 +97,14 @@ class Machine:
         if isinstance(compiled, tuple):
             raise syntax_error(str(compiled[1]), name)
         return compiled
+
+    def bytecode(self, chunk: Any) -> bytes:
+        """A compiled chunk in Lua's binary form, line numbers included."""
+        return to_bytes(self._api.dump(chunk))
+
+    def global_names(self) -> frozenset[str]:
+        """The names that are defined globally."""
+        return frozenset(self._api.global_names().values())
 
     def module(self, name: str, on_index: object, on_newindex: object) -> Any:
         """An empty module table that refuses what is not defined in it."""

@@ -13,8 +13,12 @@ import msgspec
 from postmta_ctl.luavm.caches import TtlCache
 from postmta_ctl.luavm.clock import Clock, SystemClock
 from postmta_ctl.luavm.configs import EgressPool, EgressSource, Listener, LogOutput, Spool
+from postmta_ctl.luavm.control import NodeControl
+from postmta_ctl.luavm.dns import Resolver
 from postmta_ctl.luavm.errors import PolicyError, Rejected
 from postmta_ctl.luavm.formats import parse_duration
+from postmta_ctl.luavm.http import HttpTransport, HttpxTransport
+from postmta_ctl.luavm.message import Message
 from postmta_ctl.luavm.signing import Signer
 from postmta_ctl.luavm.throttle import ThrottleStore
 from postmta_ctl.luavm.vm import Vm
@@ -40,12 +44,16 @@ class NodeRuntime:
         policy_dir: the node's folder, given to the policy as its second argument.
         launcher: run ``policy_dir/init.lua`` instead, as kumod does, and let it find the release by itself.
         clock: the node's time; throttles and caches go by it.
+        http: carries out the policy's HTTP requests; the real network unless given.
+        resolver: answers ``kumo.dns``; not simulated unless given.
+        control: the node behind ``kumo.api``; not simulated unless given.
         validating: act as ``kumod --validate``.
         environ: the environment of the process; empty, never ours, unless given.
         time_limit: seconds of real time for one call into the policy.
 
     Attributes:
         listeners, spools, log_hooks, local_logs, settings, spawned_tasks: what ``pre_init`` and ``init`` declared.
+        injected: messages given to ``kumo.inject_message``.
         log_lines: the latest lines written by ``kumo.log_*`` and ``print``.
     """
 
@@ -56,6 +64,9 @@ class NodeRuntime:
         policy_dir: Path | None = None,
         launcher: bool = False,
         clock: Clock | None = None,
+        http: HttpTransport | None = None,
+        resolver: Resolver | None = None,
+        control: NodeControl | None = None,
         node_id: str = "00000000-0000-0000-0000-000000000001",
         validating: bool = False,
         environ: Mapping[str, str] | None = None,
@@ -66,6 +77,9 @@ class NodeRuntime:
         self.policy_dir = policy_dir.absolute() if policy_dir else None
         self.launcher = launcher
         self.clock = clock or SystemClock()
+        self._http = http
+        self.resolver = resolver
+        self.control = control
         self.node_id = node_id
         self.validating = validating
         self.environ = dict(environ or {})
@@ -73,6 +87,7 @@ class NodeRuntime:
         self.time_limit = time_limit
         self.epoch = 0
         self.validation_failed = False
+        self.injected: list[Message] = []
         self.log_lines: deque[LogLine] = deque(maxlen=1000)
         self.pools: TtlCache[str, EgressPool] = TtlCache(self.clock, 128, lambda pool: pool.seconds("ttl") or 0)
         self.sources: TtlCache[str, EgressSource] = TtlCache(self.clock, 128, lambda source: source.seconds("ttl") or 0)
@@ -136,6 +151,13 @@ class NodeRuntime:
             known = (dict(params), TtlCache(self.clock, params["capacity"], lambda _: ttl))
             self._memo_caches[name] = known
         return known[1]
+
+    @property
+    def http(self) -> HttpTransport:
+        """Carries out HTTP requests."""
+        if self._http is None:
+            self._http = HttpxTransport()
+        return self._http
 
     def log(self, level: str, text: str) -> None:
         """Keep a line of the process log."""

@@ -54,6 +54,15 @@ local empty_list = { __metatable = false }
 function api.empty_list() return setmetatable({}, empty_list) end
 function api.is_empty_list(value) return debug.getmetatable(value) == empty_list end
 
+-- Compiled code and the names of all globals: what a check needs that looks at code without running it.
+local dump = string.dump
+function api.dump(func) return dump(func) end
+function api.global_names()
+  local names = {}
+  for name in next, _G do names[#names + 1] = name end
+  return names
+end
+
 function api.compile(text, name) return load(text, '@' .. name, 't') end
 
 -- All userdata share one metatable; the Python object decides.
@@ -63,7 +72,7 @@ function api.complete_userdata(sample)
   -- Not through the embedding's own attribute handlers: those may not call back into Lua.
   meta.__index = function(object, key) return host.get_field(object, key) end
   meta.__newindex = function(object, key, value) return host.set_field(object, key, value) end
-  meta.__len = python.as_function(host.length)
+  meta.__len = function(object) return host.length(object) end
   meta.__pairs = function(object)
     local position, keys, values = 0, host.pairs(object)
     return function()
@@ -71,8 +80,8 @@ function api.complete_userdata(sample)
       return keys[position], values[position]
     end
   end
-  meta.__eq = python.as_function(host.equals)
-  meta.__lt = python.as_function(host.less)
+  meta.__eq = function(a, b) return host.equals(a, b) end
+  meta.__lt = function(a, b) return host.less(a, b) end
   meta.__add = function(a, b) return host.operate('+', a, b) end
   meta.__sub = function(a, b) return host.operate('-', a, b) end
   meta.__close = function(object) host.close(object) end
@@ -103,7 +112,8 @@ function api.confine(package_path)
     return open(path, mode)
   end
   local stream = { write = function(self, ...) host.print(...) return self end, flush = function() end }
-  io.write, io.stdout, io.stderr, print = function(...) return stream:write(...) end, stream, stream, host.print
+  io.write, io.stdout, io.stderr = function(...) return stream:write(...) end, stream, stream
+  print = function(...) host.print(...) end
 
   local load, loadfile = load, loadfile
   _G.load = function(chunk, name, _, ...) return load(chunk, name, 't', ...) end

@@ -21,7 +21,7 @@ class Userdata:
     """Base of everything handed to Lua as userdata."""
 
     lua_type: ClassVar[str]
-    memoizable: ClassVar[bool] = False
+    is_memoizable: ClassVar[bool] = False
     """True when ``kumo.memoize`` may keep and share it between contexts."""
 
     def lua_index(self, vm: Context, key: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from postmta_ctl.luavm.access import DEFAULT_LISTS, AccessControlList, Rule, decide, http_resource
 from postmta_ctl.luavm.configs import (
     UNSPECIFIED,
     EgressPathConfig,
@@ -110,6 +111,25 @@ class Vm(Context):
     def validates_bearer_auth(self, token: str) -> Mapping[str, Any] | bool:
         """``http_server_validate_auth_bearer``: an AuthInfo, or whether the token is good; False without a handler."""
         return self._auth("http_server_validate_auth_bearer", token)
+
+    def decide_access(
+        self, resource: str, privilege: str, auth_info: Mapping[str, Any]
+    ) -> tuple[Rule | None, str | None]:
+        """The access rule that decides, and where it stands; None: no rule, so no access."""
+        return decide(resource, privilege, auth_info, self._access_list)
+
+    def allows(self, listen: str, method: str, path: str, auth_info: Mapping[str, Any]) -> bool:
+        """Whether somebody may send this request to an HTTP listener."""
+        rule, _ = self.decide_access(http_resource(listen, path), method, auth_info)
+        return rule is not None and rule.allow
+
+    def _access_list(self, resource: str) -> AccessControlList | None:
+        answer = self._ask("get_acl_definition", resource)
+        if answer is not None and answer[0] is not None:
+            return self._expect("get_acl_definition", AccessControlList, answer[0])
+        if self.node.settings.get("kumo.aaa.set_fall_back_to_acl_map") is False:
+            return None
+        return DEFAULT_LISTS.get(resource)
 
     def connection(
         self, constructor: str, domain: str, tenant: str | None = None, campaign: str | None = None

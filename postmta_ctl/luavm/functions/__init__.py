@@ -4,13 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from postmta_ctl.luavm.functions import configs, declarations, dkim, events, memoize, throttles
+from postmta_ctl.luavm.functions import (
+    aaa,
+    binary,
+    configs,
+    control,
+    declarations,
+    dkim,
+    dns,
+    events,
+    files,
+    http,
+    identifiers,
+    maps,
+    memoize,
+    serde,
+    sqlite,
+    text,
+    throttles,
+    times,
+)
 
 FUNCTIONS: Mapping[str, Callable[..., object]] = {
+    **aaa.FUNCTIONS,
+    **binary.FUNCTIONS,
     **configs.FUNCTIONS,
+    **control.FUNCTIONS,
     **declarations.FUNCTIONS,
     **dkim.FUNCTIONS,
+    **dns.FUNCTIONS,
     **events.FUNCTIONS,
+    **files.FUNCTIONS,
+    **http.FUNCTIONS,
+    **identifiers.FUNCTIONS,
+    **maps.FUNCTIONS,
     **memoize.FUNCTIONS,
+    **serde.FUNCTIONS,
+    **sqlite.FUNCTIONS,
+    **text.FUNCTIONS,
     **throttles.FUNCTIONS,
+    **times.FUNCTIONS,
 }

@@ -29,7 +29,7 @@ class MemoizedTable(SerializedUserdata):
 
     def lua_index(self, _vm: Any, key: object) -> object:
         """An entry, nil when there is none."""
-        return _shared(self._table.get(key)) if isinstance(key, str | int) else None
+        return shared(self._table.get(key)) if isinstance(key, str | int) else None
 
     def lua_newindex(self, _vm: Any, key: object, value: object) -> None:
         """Set an entry of one's own copy."""
@@ -39,7 +39,7 @@ class MemoizedTable(SerializedUserdata):
 
     def lua_pairs(self) -> Iterable[tuple[object, object]]:
         """The entries, positions in order."""
-        return [(key, _shared(value)) for key, value in self._table.items()]
+        return [(key, shared(value)) for key, value in self._table.items()]
 
     def lua_len(self) -> int:
         """The number of entries, positions or not."""
@@ -58,7 +58,7 @@ def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Callable[..., obje
         try:
             key = json.dumps([vm.to_plain(arg) for arg in args], sort_keys=True)
             versioned = (vm.node.epoch if epoch_counts else None, key)
-            return vm.to_lua(_shared(cache.get_or_make(versioned, lambda _: _result(vm, function, args))))
+            return vm.to_lua(shared(cache.get_or_make(versioned, lambda _: _result(vm, function, args))))
         except LuaProblem as problem:
             raise vm.located(problem, f"kumo.memoize({name})") from problem
 
@@ -78,7 +78,7 @@ def memoizable(value: object) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Userdata) and value.memoizable:
+    if isinstance(value, Userdata) and value.is_memoizable:
         return value
     table = entries(value) if not isinstance(value, Userdata) or isinstance(value, MemoizedTable) else None
     if table is None:
@@ -92,7 +92,8 @@ def _key(key: object) -> str | int:
     raise LuaProblem("not_memoizable", f"a {type_name(key)} cannot be a key in a memoized table")
 
 
-def _shared(value: Any) -> Any:
+def shared(value: Any) -> Any:
+    """A kept value as a context gets it: tables as shared ones."""
     return MemoizedTable(value) if isinstance(value, dict) else value
 
 

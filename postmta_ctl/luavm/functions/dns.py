@@ -1,0 +1,89 @@
+"""``kumo.dns``: look-ups through the node's resolver."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from postmta_ctl.luavm.dns import DnsFailure, Resolver
+from postmta_ctl.luavm.errors import LuaProblem, not_simulated
+
+if TYPE_CHECKING:
+    from postmta_ctl.luavm.vm import Vm
+
+T = TypeVar("T")
+
+
+def _ask(vm: Vm, question: Callable[[Resolver], T]) -> T:
+    if vm.node.resolver is None:
+        raise not_simulated("DNS without a resolver behind it")
+    try:
+        return question(vm.node.resolver)
+    except DnsFailure as failure:
+        raise LuaProblem("dns_failure", str(failure)) from failure
+
+
+def lookup_mx(vm: Vm, domain: str, _resolver: str | None) -> dict[str, Any]:
+    """The mail exchangers: hosts in order, by preference, and the name under which KumoMTA rolls them up."""
+    records = _ask(vm, lambda resolver: resolver.mx(domain))
+    by_preference: dict[str, list[str]] = {}
+    for preference, host in records or [(1, domain)]:
+        by_preference.setdefault(str(preference), []).append(host.rstrip(".").lower())
+    hosts = [host for group in by_preference.values() for host in group]
+    return {
+        "domain_name": domain,
+        "hosts": hosts,
+        "by_pref": by_preference,
+        "site_name": site_name(hosts),
+        "is_mx": bool(records),
+        "is_domain_literal": False,
+        "is_secure": False,
+    }
+
+
+def site_name(hosts: list[str]) -> str:
+    """One name for a set of exchangers: labels that differ between them in parentheses, equal ones once."""
+    split = [host.split(".")[::-1] for host in sorted(hosts)]
+    if len({len(labels) for labels in split}) > 1:
+        return "|".join(f"({host})" for host in sorted(hosts))
+    columns = [list(dict.fromkeys(labels)) for labels in zip(*split, strict=True)]
+    return ".".join(column[0] if len(column) == 1 else f"({'|'.join(column)})" for column in columns[::-1])
+
+
+def _reversed(ip: str) -> str:
+    try:
+        pointer = ipaddress.ip_address(ip).reverse_pointer
+    except ValueError as error:
+        raise LuaProblem("bad_value", str(error), "ip") from error
+    return pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
+
+
+def _ptr_host(_vm: Vm, ip: str) -> str:
+    suffix = "ip6.arpa" if ":" in ip else "in-addr.arpa"
+    return f"{_reversed(ip)}.{suffix}"
+
+
+def rbl_lookup(vm: Vm, ip: str, base: str, _resolver: str | None) -> tuple[str | None, str | None]:
+    """The listing of an address and its explanation, nil when it is not listed (RFC 5782)."""
+    name = f"{_reversed(ip)}.{base}"
+    try:
+        addresses = _ask(vm, lambda resolver: resolver.addresses(name))
+    except LuaProblem as problem:
+        if problem.code == "dns_failure":
+            return None, None
+        raise
+    if not addresses:
+        return None, None
+    return addresses[0], next(iter(_ask(vm, lambda resolver: resolver.txt(name))), None)
+
+
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    "kumo.dns.lookup_mx": lookup_mx,
+    "kumo.dns.lookup_txt": lambda vm, domain, _resolver: list(_ask(vm, lambda resolver: resolver.txt(domain))),
+    "kumo.dns.lookup_ptr": lambda vm, ip, _resolver: list(_ask(vm, lambda resolver: resolver.ptr(ip))),
+    "kumo.dns.lookup_addr": lambda vm, host, *_how: list(_ask(vm, lambda resolver: resolver.addresses(host))),
+    "kumo.dns.ptr_host": _ptr_host,
+    "kumo.dns.reverse_ip": lambda _vm, ip: _reversed(ip),
+    "kumo.dns.rbl_lookup": rbl_lookup,
+}
