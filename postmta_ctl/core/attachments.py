@@ -16,7 +16,7 @@ from postmta_ctl.core.errors import InputError
 MAX_FILE_NAME = 255
 """Characters; what file systems take."""
 
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - the token of RFC 6838 §4.2, no secret
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 _PARAMETER = rf"\s*;\s*(?!name\b)({_TOKEN})=(?:{_TOKEN}|\"[ !#-\[\]-~]*\")"
 _CONTENT_TYPE = re.compile(rf"(?P<type>{_TOKEN})/(?P<subtype>{_TOKEN})(?:{_PARAMETER})*", re.IGNORECASE)
 _MAX_CONTENT_TYPE = 200
