@@ -8,6 +8,7 @@ import pytest
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.luavm import NodeRuntime
+from postmta_ctl.luavm.lint import check_policy
 
 
 def test_listeners(fleet: Any) -> None:
@@ -72,6 +73,11 @@ def test_validation_finds_what_is_broken(fleet: Any, bundle: Bundle, path: str, 
     node = fleet.runtime(validating=True)
     node.start()
     assert node.validation_failed
+
+
+def test_the_lint_finds_nothing(fleet: Any, bundle: Bundle, tmp_path: Any) -> None:
+    bundle.write(tmp_path / "alone", release=1)
+    assert check_policy(tmp_path / "alone", policy_dir=fleet.folder) == []
 
 
 def test_a_bundle_runs_without_a_launcher(fleet: Any, bundle: Bundle, tmp_path: Any) -> None:
