@@ -1,0 +1,7 @@
+"""``python -m postmta_ctl.sandbox``."""
+
+from __future__ import annotations
+
+from postmta_ctl.sandbox.command import sandbox
+
+sandbox(prog_name="postmta sandbox", auto_envvar_prefix="POSTMTA_SANDBOX")

@@ -1,0 +1,139 @@
+"""The process around the node: an event loop for HTTP and timers, one thread for the node, some for log hooks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
+
+from postmta_ctl.luavm import Clock
+from postmta_ctl.sandbox.admin import Admin
+from postmta_ctl.sandbox.auth import Gate
+from postmta_ctl.sandbox.dispatcher import Dispatcher
+from postmta_ctl.sandbox.durations import SECOND
+from postmta_ctl.sandbox.hooks import HookConnection, HookQueue, Hooks
+from postmta_ctl.sandbox.inspection import Inspector
+from postmta_ctl.sandbox.node import Node
+from postmta_ctl.sandbox.options import Options
+from postmta_ctl.sandbox.reports import Reports
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+MAX_CONNECTIONS = 2
+"""Threads for one log hook, whatever its path allows."""
+_LONGEST_SLEEP = 10.0
+_DRAIN_SECONDS = 3.0
+"""How long a stop waits for the log hooks to take what is due."""
+
+
+class NoListener(Exception):
+    """The policy starts no HTTP listener, so there is nothing to serve."""
+
+
+class Service:
+    """A node with its threads. :meth:`start` it, then serve :mod:`postmta_ctl.sandbox.app` in front of it."""
+
+    def __init__(self, options: Options, clock: Clock | None = None) -> None:
+        self.node = Node(options, clock)
+        listeners = [each for each in self.node.runtime.listeners if each.kind == "http"]
+        if not listeners:
+            self.node.close()
+            raise NoListener("the policy starts no HTTP listener")
+        self.listener = listeners[0]
+        self.gate = Gate(self.listener, lambda: self.node.vm)
+        self.hooks = Hooks(self.node, self._hook_has_work)
+        self.dispatcher = Dispatcher(self.node, self.hooks, Reports(self.node))
+        self.admin = Admin(self.node, self.dispatcher)
+        self.inspector = Inspector(self.node, self.hooks)
+        self.is_stopping = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="node")
+        self._hook_threads = ThreadPoolExecutor(16, thread_name_prefix="hook")
+        self._wakeup = asyncio.Event()
+        self._events: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Queue what the spool holds, and begin to deliver."""
+        self._loop = asyncio.get_running_loop()
+        await self.call(self._load)
+        self._tasks.append(asyncio.create_task(self._dispatch()))
+
+    def _load(self) -> None:
+        for mail in self.node.spool.messages():
+            self.node.enqueue(mail)
+
+    async def call(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Do something in the node's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    def wake(self) -> None:
+        """There may be something to deliver."""
+        self._wakeup.set()
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._wakeup.clear()
+            due = await self.call(self.dispatcher.run)
+            pause = _LONGEST_SLEEP if due is None else min((due - self.node.now()) / SECOND, _LONGEST_SLEEP)
+            if pause > 0:
+                try:
+                    await asyncio.wait_for(self._wakeup.wait(), pause)
+                except TimeoutError:
+                    continue
+
+    # -- log hooks ----------------------------------------------------------------------------------------------
+
+    def _hook_has_work(self, hook: HookQueue) -> None:
+        """Called in the node's thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._wake_hook, hook)
+
+    def _wake_hook(self, hook: HookQueue) -> None:
+        if hook.name not in self._events:
+            self._events[hook.name] = asyncio.Event()
+            for _ in range(min(hook.connection_limit, MAX_CONNECTIONS)):
+                self._tasks.append(asyncio.create_task(self._serve_hook(hook)))
+        self._events[hook.name].set()
+
+    async def _serve_hook(self, hook: HookQueue) -> None:
+        """One connection of a hook, for ever: closed when idle, so that the next one runs the policy of its day."""
+        connection = HookConnection(hook, self.node.hook_runtime, self.node.clock)
+        event = self._events[hook.name]
+        while True:
+            batch = await self.call(self.hooks.take, hook)
+            if batch:
+                outcome = await self._in_hook_thread(connection.deliver, batch)
+                await self.call(self.hooks.settle, hook, batch, outcome, connection.session, self.dispatcher)
+                self.wake()
+                continue
+            event.clear()
+            if not hook.waiting:
+                try:
+                    await asyncio.wait_for(event.wait(), hook.idle_timeout)
+                except TimeoutError:
+                    await self._in_hook_thread(connection.close)
+                    await event.wait()
+
+    async def _in_hook_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._hook_threads, function, *args)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Let the hooks take what is due, for a moment; the rest stays in the spool."""
+        self.is_stopping = True
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while any(hook.waiting or hook.busy for hook in self.hooks):  # noqa: ASYNC110 - of another thread
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            self.node.runtime.log("warn", "stopped with log records still to be delivered")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.call(self.node.close)
+        self._thread.shutdown(wait=True)
+        self._hook_threads.shutdown(wait=False, cancel_futures=True)
