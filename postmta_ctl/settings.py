@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     registration: Literal["open", "invite", "closed"] = "open"
     embedded_node: bool = True
     """Run a sandbox node beside the API, so that everything works before there is a real one."""
+    sandbox_time_scale: float = 1.0
+    """How many times as fast mail waits for its retries in the embedded node."""
     auto_publish: bool | None = None
     """Publish changes of the configuration by themselves; absent: only while the embedded node is the only one."""
     publish_debounce_seconds: float = 1.0

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from postmta_ctl.clients.dns import Resolver
-from postmta_ctl.clients.kumod import KumodClient
+from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.keys import Keys
+from postmta_ctl.passwords import Passwords
+from postmta_ctl.recent import Recent
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 
@@ -31,5 +33,10 @@ class System:
     keys: Keys
     resolver: Resolver
     kumod: KumodClient
+    passwords: Passwords = field(default_factory=Passwords)
     now: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
+    node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
+    """Where mail can be injected; the relay asks for every batch."""
+    refused_change: Recent[int] = field(default_factory=lambda: Recent(60.0))
+    """The newest change when publishing was last refused: it is not tried again at once with nothing new."""

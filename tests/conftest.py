@@ -12,6 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
@@ -19,6 +20,7 @@ from postmta_ctl.app import create_app
 from postmta_ctl.clients.dns import Answer
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.keys import load_keys
+from postmta_ctl.passwords import Passwords
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import upgrade
@@ -26,6 +28,7 @@ from postmta_ctl.system import System
 from tests import postgres
 
 Client = AsyncTestClient[Litestar]
+CHEAP_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 PASSWORD = "correct horse battery staple"
 
 
@@ -130,6 +133,7 @@ async def system(settings: Settings, clock: FakeClock, resolver: FakeResolver) -
         keys=load_keys(settings),
         resolver=resolver,
         kumod=KumodClient(timeout=5),
+        passwords=CHEAP_PASSWORDS,
         now=clock,
     )
     yield system

@@ -52,6 +52,12 @@ async def user_by_id(connection: AsyncConnection, user_id: str) -> UserRow | Non
     return _row(await connection.execute(_users().where(users.c.id == user_id)))
 
 
+async def all_users(connection: AsyncConnection) -> list[UserRow]:
+    """The users of all organizations, by organization and address."""
+    rows = await connection.execute(_users().order_by(organizations.c.slug, users.c.email))
+    return [UserRow(**row) for row in rows.mappings()]
+
+
 def _row(result: Any) -> UserRow | None:
     row = result.mappings().one_or_none()
     return None if row is None else UserRow(**row)

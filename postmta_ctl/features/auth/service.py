@@ -14,7 +14,6 @@ from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import AlreadyExists, InvalidCredentials, InvalidRequest, PermissionDenied, Unauthenticated
 from postmta_ctl.features.api_keys import service as api_keys
 from postmta_ctl.features.auth import queries
-from postmta_ctl.features.auth.passwords import hash_password, matches
 from postmta_ctl.features.auth.principal import Principal, scopes_of
 from postmta_ctl.features.auth.queries import UserRow
 from postmta_ctl.features.auth.schemas import AccessToken, Login, Me, Organization, Register, Registered, User
@@ -29,7 +28,7 @@ async def register(system: System, data: Register) -> Registered:
         AlreadyExists: The address is registered.
     """
     email = _email(data.email)
-    password_hash = await hash_password(data.password)
+    password_hash = await system.passwords.hash(data.password)
     now = system.now()
     async with system.db.transaction() as connection:
         first = not await queries.any_user(connection)
@@ -98,7 +97,7 @@ async def login(system: System, data: Login) -> AccessToken:
     """
     async with system.db.reading() as connection:
         user = await queries.user_by_email(connection, data.email.strip().lower())
-    if not await matches(data.password, user.password_hash if user else None) or user is None:
+    if not await system.passwords.match(data.password, user.password_hash if user else None) or user is None:
         raise InvalidCredentials("Email or password is wrong.")
     now = system.now()
     async with system.db.transaction() as connection:
@@ -161,6 +160,19 @@ async def me(system: System, principal: Principal) -> Me:
         user=None if row is None else _user(row),
         api_key_id=principal.api_key_id,
     )
+
+
+async def all_users(system: System) -> list[Registered]:
+    """The users of all organizations, for the operator of the host."""
+    async with system.db.reading() as connection:
+        rows = await queries.all_users(connection)
+    return [
+        Registered(
+            user=_user(row),
+            organization=Organization(id=row.organization_id, slug=row.slug, name=row.organization_name),
+        )
+        for row in rows
+    ]
 
 
 def _user(row: UserRow) -> User:

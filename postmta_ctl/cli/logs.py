@@ -1,0 +1,37 @@
+"""``postmta logs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from postmta_ctl.cli.running import with_system
+from postmta_ctl.features.ingest.importer import import_file
+from postmta_ctl.system import System
+
+
+@click.group()
+def logs() -> None:
+    """KumoMTA's log files."""
+
+
+@logs.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--node", default="import", show_default=True, help="Name of the node that wrote the files.")
+def import_logs(files: tuple[Path, ...], node: str) -> None:
+    """Read KumoMTA's local log files (zstd), with the same effect as if the log hook had sent them.
+
+    Reading a file twice changes nothing, nor does reading what the hook had delivered.
+
+    Example: postmta logs import --node mx1 /var/log/kumomta/*
+    """
+
+    async def run(system: System) -> None:
+        for file in files:
+            one = await import_file(system, file, node)
+            click.echo(
+                f"{file}: {one.added} events, {one.duplicates} known, {one.ignored} ignored, {one.unreadable} unreadable"
+            )
+
+    with_system(run)
