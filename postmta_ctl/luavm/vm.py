@@ -17,7 +17,7 @@ from postmta_ctl.luavm.configs import (
 from postmta_ctl.luavm.connection import ConnectionMeta, LuaConnection
 from postmta_ctl.luavm.context import Context
 from postmta_ctl.luavm.convert import is_lua_table, type_name
-from postmta_ctl.luavm.errors import PolicyError, Rejected
+from postmta_ctl.luavm.errors import LuaProblem, PolicyError, Rejected
 from postmta_ctl.luavm.message import Message
 from postmta_ctl.luavm.queues import QueueName
 
@@ -175,7 +175,10 @@ class Vm(Context):
             raise self.handler_error(
                 "wrong_result", event, f"must return a boolean or AuthInfo, not a {type_name(answer[0])}"
             )
-        return self.decoder.struct("AuthInfo", answer[0])
+        try:
+            return self.decoder.struct("AuthInfo", answer[0])
+        except LuaProblem as problem:
+            raise self.handler_error(problem.code, event, f"{problem.path}: {problem.message}") from problem
 
     def _expect(self, event: str, kind: type[T], value: object) -> T:
         if not isinstance(value, kind):

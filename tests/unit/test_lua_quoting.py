@@ -118,9 +118,7 @@ def test_literals_keep_values_and_types(value: object) -> None:
 
 
 def test_keys_are_sorted_and_quoted_only_when_they_must_be() -> None:
-    assert literal({"b": 1, "a-b": 2.0, "end": True, "a": "x"}) == (
-        '{ a = "x", ["a-b"] = 2.0, b = 1, ["end"] = true }'
-    )
+    assert literal({"b": 1, "a-b": 2.0, "end": True, "a": "x"}) == ('{ a = "x", ["a-b"] = 2.0, b = 1, ["end"] = true }')
 
 
 def test_insertion_order_leaves_no_trace() -> None:
