@@ -78,11 +78,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server whose database ``template_postmta`` is empty at the newest schema."""
     if reason := postgres.missing():
         pytest.skip(reason)
-    with postgres.running_server(tmp_path_factory.mktemp("postgres")) as url:
+    with postgres.running_server() as url:
         asyncio.run(execute(url, "CREATE DATABASE template_postmta"))
         asyncio.run(migrate(url.replace("/postgres", "/template_postmta")))
         yield url

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,17 +35,20 @@ def _free_port() -> int:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
+def running_server() -> Iterator[str]:
     """Start a server that keeps nothing safe but is fast; yields the URL of its ``postgres`` database."""
-    binaries, port, data = _binaries(), _free_port(), folder / "pg"
+    # Not in pytest's own folder: that belongs to root alone, whom the server refuses to run as.
+    with tempfile.TemporaryDirectory(prefix="postmta-postgres-") as folder, _started(Path(folder)) as url:
+        yield url
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[str]:
+    binaries, port, data = _binaries(), _free_port(), folder / "data"
     assert binaries is not None
     as_user: list[str] = []
     if os.geteuid() == 0:
         as_user = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents):
-            # pytest makes its folders for root alone; the server's user has to pass through them.
-            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(0o755)
         shutil.chown(folder, "postgres")
 
     def run(*command: str) -> None:

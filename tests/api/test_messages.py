@@ -16,9 +16,9 @@ MAIL = {
 }
 
 
-async def send(client: Any, headers: dict[str, str], **changes: Any) -> Any:
+async def send(client: Any, auth: dict[str, str], **changes: Any) -> Any:
     body = {name: value for name, value in (MAIL | changes).items() if value is not None}
-    return await client.post("/api/v1/messages/send", json=body, headers=headers)
+    return await client.post("/api/v1/messages/send", json=body, headers=auth)
 
 
 async def test_a_message_is_accepted_and_shown(client: Any, acme: Any) -> None:

@@ -170,6 +170,8 @@ async def statuses(connection: AsyncConnection, message_ids: set[str]) -> dict[s
 
 async def set_message_statuses(connection: AsyncConnection, by_message: dict[str, str]) -> None:
     """Write each message's summary status."""
+    if not by_message:
+        return
     statement = (
         update(messages)
         .where(messages.c.id == bindparam("mid"), messages.c.status != bindparam("summary"))

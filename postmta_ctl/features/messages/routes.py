@@ -11,7 +11,7 @@ from postmta_ctl.features.messages.schemas import Accepted, BatchAccepted, Batch
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
 
-IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=255)]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
 @post(

@@ -67,7 +67,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Up to 100 messages. Each is judged by itself: a bad one never keeps the good ones back."""
 
-    messages: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=100)]
+    messages: Annotated[list[Any], Meta(min_length=1, max_length=100)]
+    """Each as for sending a single one. They are read one by one, so the schema does not say more."""
     batch_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     """Kept with each message, to find them by."""
 

@@ -105,9 +105,9 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
     return await _once(system, principal, once, work)
 
 
-def _composed(raw: msgspec.Raw, now: datetime) -> NewMessage | PostMTAError:
+def _composed(raw: Any, now: datetime) -> NewMessage | PostMTAError:
     try:
-        return new_message(msgspec.json.decode(raw, type=SendRequest), now)
+        return new_message(msgspec.convert(raw, SendRequest), now)
     except PostMTAError as error:
         return error
     except msgspec.MsgspecError as error:

@@ -1,0 +1,264 @@
+"""The relay against a node that keeps state: what it was given, and how it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from postmta_ctl.clients.kumod import NodeAddress, NodeTimeout
+from postmta_ctl.errors import NodeUnreachable
+from postmta_ctl.features.ingest.service import ingest
+from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
+from postmta_ctl.recent import Recent
+from postmta_ctl.store.tables import outbox, recipients
+
+MAIL = {"from": "ann@acme.test", "to": ["bob@example.org"], "subject": "Hello", "text": "Hi"}
+
+
+@dataclass
+class FakeNode:
+    """Answers injections as kumod does, and refuses a repeated recipient as our policy does."""
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    taken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Address → the text it is refused with."""
+    answers: list[Any] = field(default_factory=list)
+    """What to do with the next requests instead: an exception to raise, or a status to answer."""
+    loses_answer: bool = False
+    """Take the mail, then break the connection."""
+
+    async def inject(self, node: NodeAddress, body: bytes) -> tuple[int, bytes]:
+        request = json.loads(body)
+        self.requests.append(request)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer, b"no"
+        errors = {one["email"]: words for one in request["recipients"] if (words := self._refusal(one, request))}
+        if self.loses_answer:
+            raise NodeTimeout("connection reset")
+        counts = {"success_count": len(request["recipients"]) - len(errors), "fail_count": len(errors)}
+        failures = {"failed_recipients": list(errors), "errors": [f"{a}: {w}" for a, w in errors.items()]}
+        return 200, json.dumps(counts | failures).encode()
+
+    def _refusal(self, recipient: dict[str, Any], request: dict[str, Any]) -> str | None:
+        if words := self.refusals.get(recipient["email"]):
+            return words
+        fence = f"{recipient['metadata']['rid']}#{recipient['metadata']['attempt']}"
+        if fence in self.taken:
+            return f"550 postmta-duplicate rid={fence}"
+        self.taken[fence] = recipient | {"request": request}
+        return None
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode()
+
+
+@pytest.fixture
+def relaying(system: Any, db: Any, node: FakeNode) -> Any:
+    """The system of the test's own event loop, with one node."""
+    here = dataclasses.replace(system, db=db, kumod=node, node_addresses=Recent(3600))
+    here.node_addresses.set((NodeAddress(name="mx1", admin_url="http://127.0.0.1:1", token="t"),))
+    return here
+
+
+async def send(client: Any, headers: Any, **changes: Any) -> Any:
+    answer = await client.post("/api/v1/messages/send", json=MAIL | changes, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+async def state(db: Any) -> list[tuple[str, str, int | None]]:
+    """Each recipient's address, status, and how often it was tried if it still waits in the outbox."""
+    query = select(recipients.c.address, recipients.c.status, outbox.c.attempts)
+    query = query.outerjoin(outbox, outbox.c.recipient_id == recipients.c.id).order_by(recipients.c.id)
+    async with db.reading() as connection:
+        return [tuple(row) for row in await connection.execute(query)]
+
+
+async def test_many_different_messages_travel_in_one_request(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any
+) -> None:
+    for number in range(5):
+        await send(client, acme, to=[f"r{number}@example.org"], subject=f"Nº {number} {{{{ x }}}}", tags=["Spring!"])
+    await relay(relaying)
+    assert [len(request["recipients"]) for request in node.requests] == [5]
+    assert await state(db) == [(f"r{number}@example.org", "injected", None) for number in range(5)]
+    metadata = node.requests[0]["recipients"][0]["metadata"]
+    assert metadata == {"rid": metadata["rid"], "tenant": "acme", "campaign": "spring", "attempt": 1}
+    assert not await relay(relaying)
+
+
+async def test_messages_with_attachments_travel_alone(client: Any, acme: Any, relaying: Any, node: FakeNode) -> None:
+    file = {"filename": "a.txt", "content": "aGVsbG8=", "content_type": "text/plain"}
+    await send(client, acme, attachments=[file], to=["a@example.org", "b@example.org"])
+    await send(client, acme, attachments=[file])
+    await send(client, acme)
+    await relay(relaying)
+    shapes = sorted((len(one["recipients"]), "attachments" in one["content"]) for one in node.requests)
+    assert shapes == [(1, False), (1, True), (2, True)]
+
+
+async def test_a_pinned_message_names_its_vmta(client: Any, acme: Any, relaying: Any, node: FakeNode) -> None:
+    vmta = {"name": "mx1", "ip_address": "192.0.2.1", "ehlo_domain": "mx1.acme.test"}
+    assert (await client.post("/api/v1/vmtas", json=vmta, headers=acme)).status_code == 201
+    await send(client, acme, vmta="mx1")
+    await relay(relaying)
+    assert node.requests[0]["recipients"][0]["metadata"]["tenant"] == "acme.mx1"
+
+
+async def test_tracking_is_put_in_for_each_recipient(client: Any, acme: Any, relaying: Any, node: FakeNode) -> None:
+    html = "<a href='https://example.org/'>x</a>"
+    await send(client, acme, text=None, html=html, to=["a@example.org", "b@example.org"], track_clicks=True)
+    await relay(relaying)
+    bodies = [one["substitutions"]["html"] for one in node.requests[0]["recipients"]]
+    assert len(set(bodies)) == 2
+    assert all("/track/click/" in body for body in bodies)
+
+
+async def test_what_the_policy_refuses_for_good_is_bounced(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any
+) -> None:
+    node.refusals["bad@example.org"] = "550 5.7.1 postmta-bad-from: no\nstack traceback:\n\t[C]"
+    sent = await send(client, acme, to=["bad@example.org", "good@example.org"])
+    await relay(relaying)
+    assert await state(db) == [("bad@example.org", "bounced", None), ("good@example.org", "injected", None)]
+    shown = (await client.get(f"/api/v1/messages/{sent['id']}", headers=acme)).json()
+    assert shown["status"] == "injected"
+    assert shown["recipients"][0]["reply"] == "550 5.7.1 postmta-bad-from: no"
+    assert shown["recipients"][0]["bounce_class"] == "policy"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "550 5.7.1 postmta-unknown-tenant: not known to this release",
+        "KumoMTA internal: QueueManager::insert failed during reception",
+        "451 4.3.0 busy",
+    ],
+)
+async def test_the_nodes_own_trouble_is_never_blamed_on_the_address(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any, words: str
+) -> None:
+    node.refusals["bob@example.org"] = words
+    await send(client, acme)
+    await relay(relaying)
+    assert await state(db) == [("bob@example.org", "queued", 1)]
+    assert not await relay(relaying)
+    node.refusals.clear()
+    clock.advance(seconds=2)
+    await relay(relaying)
+    assert await state(db) == [("bob@example.org", "injected", None)]
+
+
+async def test_a_dead_node_is_tried_again_ever_more_slowly(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+) -> None:
+    await send(client, acme)
+    tried = []
+    for second in range(40):
+        node.answers = [NodeUnreachable("refused")]
+        before = len(node.requests)
+        await relay(relaying)
+        tried += [second] * (len(node.requests) - before)
+        clock.advance(seconds=1)
+    assert tried == [0, 1, 3, 7, 15, 31]
+
+
+async def test_a_request_that_fails_whole_is_taken_apart(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+) -> None:
+    await send(client, acme, to=["a@example.org"])
+    await send(client, acme, to=["b@example.org"])
+    node.answers = [422]
+    await relay(relaying)
+    clock.advance(seconds=2)
+    node.answers = [422]
+    await relay(relaying)
+    assert [len(one["recipients"]) for one in node.requests] == [2, 1, 1]
+    assert sorted(status for _, status, _ in await state(db)) == ["bounced", "injected"]
+
+
+class TestUnknown:
+    """The node may have taken the mail; nobody was told."""
+
+    async def test_the_fence_answers_a_repetition(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+    ) -> None:
+        node.loses_answer = True
+        await send(client, acme)
+        await relay(relaying)
+        assert await state(db) == [("bob@example.org", "queued", 1)]
+        node.loses_answer = False
+        clock.advance(seconds=2)
+        assert not await relay(relaying), "its record may still come"
+        clock.advance(seconds=RECORD_WAIT.total_seconds())
+        await relay(relaying)
+        assert await state(db) == [("bob@example.org", "injected", None)]
+        assert len(node.taken) == 1
+
+    async def test_its_reception_record_settles_it(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+    ) -> None:
+        node.loses_answer = True
+        sent = await send(client, acme)
+        await relay(relaying)
+        rid = sent["recipients"][0]["id"]
+        await ingest(relaying, "mx1", record("Reception", rid))
+        clock.advance(seconds=RECORD_WAIT.total_seconds() + 1)
+        await relay(relaying)
+        assert len(node.requests) == 1
+        assert await state(db) == [("bob@example.org", "accepted", None)]
+
+    async def test_a_message_that_the_node_could_not_queue_is_not_there(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+    ) -> None:
+        node.answers = [NodeTimeout("reset")]
+        sent = await send(client, acme)
+        await relay(relaying)
+        rid = sent["recipients"][0]["id"]
+        failure = "KumoMTA internal: QueueManager::insert failed during reception: no pool"
+        await ingest(relaying, "mx1", record("Bounce", rid, failure))
+        await ingest(relaying, "mx1", record("Reception", rid))
+        clock.advance(seconds=RECORD_WAIT.total_seconds() + 1)
+        await relay(relaying)
+        assert len(node.taken) == 1
+
+
+async def test_the_mail_of_a_relay_that_died_is_taken_over(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+) -> None:
+    await send(client, acme)
+    node.answers = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        await relay(relaying)
+    assert not await relay(relaying), "the lease holds"
+    clock.advance(seconds=91)
+    await relay(relaying)
+    assert await state(db) == [("bob@example.org", "injected", None)]
+
+
+def record(kind: str, rid: str, content: str = "") -> bytes:
+    """A log record of the one spool id."""
+    return json.dumps(
+        {
+            "type": kind,
+            "id": "0" * 32,
+            "sender": f"b+{rid}@bounce.postmta.test",
+            "recipient": "bob@example.org",
+            "queue": "acme@example.org",
+            "event_time": "2026-11-22T12:00:00.000000001Z",
+            "response": {"code": 250 if kind == "Reception" else 500, "content": content},
+            "meta": {"x_rid": rid, "tenant": "acme"},
+            "nodeid": "n",
+        }
+    ).encode()
