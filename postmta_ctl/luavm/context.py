@@ -20,7 +20,7 @@ from postmta_ctl.luavm.decode import Decoder
 from postmta_ctl.luavm.errors import LuaProblem, PolicyError, Rejected
 from postmta_ctl.luavm.functions import FUNCTIONS
 from postmta_ctl.luavm.host import Host
-from postmta_ctl.luavm.machine import Machine, Place
+from postmta_ctl.luavm.machine import NOWHERE, Machine, Place
 
 if TYPE_CHECKING:
     from postmta_ctl.luavm.node import NodeRuntime
@@ -131,10 +131,11 @@ class Context:
         self.raised.append(error)
         return error
 
-    def located(self, problem: LuaProblem, what: str = "") -> PolicyError:
-        """The problem as an error at the Lua line that is running."""
+    def located(self, problem: LuaProblem, what: str = "", fallback: Place = NOWHERE) -> PolicyError:
+        """The problem as an error at the Lua line that is running; ``fallback`` where none is to be seen."""
         parts = [part for part in (what, problem.path, problem.message) if part]
-        return self.policy_error(problem.code, ": ".join(parts), *self.machine.place())
+        place = self.machine.place()
+        return self.policy_error(problem.code, ": ".join(parts), *(fallback if place.file is None else place))
 
     def log(self, level: str, values: Sequence[object]) -> None:
         """A line in the node's log."""
@@ -227,5 +228,5 @@ class Context:
     def handler_error(self, code: str, event: str, message: str) -> PolicyError:
         """A fault in what the last registered handler of ``event`` gave back."""
         handlers = self.handlers.get(event, [])
-        place = handlers[-1].place if handlers else Place(None, None)
+        place = handlers[-1].place if handlers else NOWHERE
         return self.policy_error(code, f"{event}: {message}", *place)

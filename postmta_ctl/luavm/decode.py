@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,7 +76,7 @@ class Decoder:
         for field, option in struct.fields.items():
             if field not in decoded and option.required:
                 raise LuaProblem("missing_option", f"option {field} is required", field)
-            decoded.setdefault(field, option.default)
+            decoded.setdefault(field, copy(option.default))
         return decoded
 
     def _names(self, value: object, wanted: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ class Place(NamedTuple):
     line: int | None
 
 
+NOWHERE = Place(None, None)
+
+
 class Machine:
     """A Lua state with the sandbox of ``prelude.lua``.
 
@@ -61,7 +64,7 @@ class Machine:
     def place(self) -> Place:
         """The policy line that is running now."""
         found = self._api.place()
-        return Place(*found) if isinstance(found, tuple) else Place(None, None)
+        return Place(*found) if isinstance(found, tuple) else NOWHERE
 
     def invoke(self, function: Any, *args: object) -> tuple[object, ...]:
         """All values that ``function`` returns, none included.
@@ -72,7 +75,7 @@ class Machine:
         """
         outermost = self._deadline == float("inf")
         if outermost:
-            self._deadline = time.monotonic() + self._time_limit
+            self._deadline = time.thread_time() + self._time_limit
         try:
             succeeded, _count, *values = self._api.invoke(function, *args)
         finally:
@@ -83,9 +86,9 @@ class Machine:
         raise values[0]
 
     def _check_time(self, *_event: object) -> None:
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             file, line = self.place()
-            raise PolicyError("timeout", f"the policy ran for more than {self._time_limit:g} s", file, line)
+            raise PolicyError("timeout", f"the policy computed for more than {self._time_limit:g} s", file, line)
 
     def compile(self, source: bytes, name: str) -> Any:
         """The chunk as a function.
@@ -105,6 +108,10 @@ class Machine:
     def global_names(self) -> frozenset[str]:
         """The names that are defined globally."""
         return frozenset(self._api.global_names().values())
+
+    def lua_function(self, function: Callable[..., object]) -> Any:
+        """A Python callable as a function of Lua's own, for policies that look at ``type``."""
+        return self._api.lua_function(function)
 
     def module(self, name: str, on_index: object, on_newindex: object) -> Any:
         """An empty module table that refuses what is not defined in it."""

@@ -224,6 +224,16 @@ class Message(Userdata):
             if _is_chosen(field, names):
                 self.meta[field.name.lower().replace("-", "_")] = field.value
 
+    def lua_import_headers(self, _vm: Context, specs: list[dict[str, Any]]) -> None:
+        """Copy headers into the meta, each as its spec says (KumoMTA's ImportHeaderSpec)."""
+        for spec in specs:
+            values = self.header_values(spec["name"])
+            if values:
+                target = spec["target"] or _transformed(spec["name"], spec["transform"])
+                self.meta[target] = {"first": values[0], "last": values[-1], "all": values}[spec["match"]]
+            if spec["remove"]:
+                self._remove(lambda field, name=spec["name"]: field.is_named(name))  # type: ignore[misc]
+
     def lua_check_fix_conformance(
         self, _vm: Context, checks: str, fixes: str, settings: dict[str, Any] | None
     ) -> str | None:
@@ -244,3 +254,16 @@ def _address(value: AnyAddress) -> EnvelopeAddress:
 def _is_chosen(field: HeaderField, names: Iterable[str] | None) -> bool:
     wanted = {name.lower() for name in names or ()}
     return field.name.lower() in wanted if wanted else field.name.lower().startswith("x-")
+
+
+def _transformed(name: str, transform: str) -> str:
+    """A header's name as a meta key: ``X-Job-Id`` as x_job_id, x-job-id, xJobId or XJobId."""
+    words = name.lower().split("-")
+    capitalized = "".join(word.capitalize() for word in words)
+    spellings = {
+        "snake_case": "_".join(words),
+        "kebab_case": "-".join(words),
+        "camel_case": capitalized[:1].lower() + capitalized[1:],
+        "pascal_case": capitalized,
+    }
+    return spellings[transform]

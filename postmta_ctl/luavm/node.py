@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,6 +22,9 @@ from postmta_ctl.luavm.message import Message
 from postmta_ctl.luavm.signing import Signer
 from postmta_ctl.luavm.throttle import ThrottleStore
 from postmta_ctl.luavm.vm import Vm
+
+if TYPE_CHECKING:
+    from postmta_ctl.luavm.functions.counters import CounterSeries
 
 KUMOMTA_VERSION = "2026.08.04-3ebc1e85"
 MemoCache = TtlCache[tuple[int | None, str], Any]
@@ -49,7 +52,7 @@ class NodeRuntime:
         control: the node behind ``kumo.api``; not simulated unless given.
         validating: act as ``kumod --validate``.
         environ: the environment of the process; empty, never ours, unless given.
-        time_limit: seconds of real time for one call into the policy.
+        time_limit: seconds of computing time for one call into the policy; waiting does not count.
 
     Attributes:
         listeners, spools, log_hooks, local_logs, settings, spawned_tasks: what ``pre_init`` and ``init`` declared.
@@ -93,6 +96,7 @@ class NodeRuntime:
         self.sources: TtlCache[str, EgressSource] = TtlCache(self.clock, 128, lambda source: source.seconds("ttl") or 0)
         self.signers: TtlCache[str, Signer] = TtlCache(self.clock, 1024, lambda signer: signer.ttl)
         self.throttles = ThrottleStore(self.clock)
+        self.counters: dict[str, CounterSeries] = {}
         self._memo_caches: dict[str, tuple[dict[str, Any], MemoCache]] = {}
         self._pooled: tuple[Vm, float] | None = None
         self.forget_declarations()

@@ -38,6 +38,8 @@ end
 -- Functions made here are C functions. A tail call keeps the caller's frame only for those, and with it the line.
 function api.define(module, name, func) rawset(module, name, python.as_function(func)) end
 
+function api.lua_function(func) return function(...) return func(...) end end
+
 function api.define_constant(module, name, value) rawset(module, name, value) end
 
 function api.module(name, on_index, on_newindex)

@@ -105,6 +105,7 @@ TABLE += "  { name = 't', ttl = '1h', capacity = 1 })\n"
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
+        ("type(t)", "function"),
         ("type(t())", "userdata"),
         ("t()[1] + t()[2]", 3),
         ("t()[3].x", "y"),

@@ -140,6 +140,20 @@ def test_x_headers_become_meta(edit: Edit) -> None:
     assert edit("msg:import_x_headers { 'x-job' }")[0].meta == {"x_job": "7"}
 
 
+@pytest.mark.parametrize(
+    ("transform", "key"),
+    [("snake_case", "x_job_id"), ("kebab_case", "x-job-id"), ("camel_case", "xJobId"), ("pascal_case", "XJobId")],
+)
+def test_headers_are_imported_by_spec(edit: Edit, transform: str, key: str) -> None:
+    data = b"X-Job-Id: 1\r\nX-Job-Id: 2\r\nX-Other: 3\r\n\r\n"
+    specs = f"{{ name = 'x-job-id', match = 'all', transform = '{transform}', remove = true }}"
+    message, _ = edit(
+        f"msg:import_headers {{ {specs}, {{ name = 'X-Other', target = 'o' }}, {{ name = 'X-No' }} }}", data
+    )
+    assert message.meta == {key: ["1", "2"], "o": "3"}
+    assert message.data == b"X-Other: 3\r\n\r\n"
+
+
 def test_scheduling(edit: Edit) -> None:
     message, _ = edit(
         "msg:set_scheduling { first_attempt = '2026-08-05T00:00:00Z' }\nmsg:set_due('2026-08-05T00:00:00Z')"

@@ -131,3 +131,21 @@ def test_buckets_outlive_contexts_and_sleeping_moves_the_clock(
     assert running.context().fire("pre_init") == 60
     assert running.context().fire("init") is True
     assert (clock.now() - started).total_seconds() == 60
+
+
+def test_counters_are_shared_and_forget(node: Callable[..., NodeRuntime], clock: ManualClock) -> None:
+    running = node(
+        "kumo.on('init', function(n)\n"
+        "  local c = kumo.counter_series.define { name = 'c', num_buckets = 3, bucket_size = '1m' }\n"
+        "  c:increment(n)\n  return { c:sum(), c:sum_over('1m') }\nend)"
+    )
+
+    def count(by: int) -> object:
+        vm = running.context()
+        return vm.to_plain(vm.fire("init", by))
+
+    assert count(5) == [5, 5]
+    clock.advance(60)
+    assert count(2) == [7, 2]
+    clock.advance(120)
+    assert count(1) == [3, 1]

@@ -46,12 +46,13 @@ class MemoizedTable(SerializedUserdata):
         return len(self._table)
 
 
-def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Callable[..., object]:
+def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Any:
     """A function that calls ``function`` once per arguments (and per epoch, with ``invalidate_with_epoch``)."""
     name = params["name"]
     if name in catalogue().builtin_caches:
         raise LuaProblem("bad_value", f"{name} is a cache of KumoMTA's own: prefix yours with user.", "name")
     cache = vm.node.memo_cache(name, params)
+    made_at = vm.machine.place()
     epoch_counts = params["invalidate_with_epoch"] and not params["allow_stale_reads"]
 
     def call(*args: object) -> object:
@@ -60,9 +61,9 @@ def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Callable[..., obje
             versioned = (vm.node.epoch if epoch_counts else None, key)
             return vm.to_lua(shared(cache.get_or_make(versioned, lambda _: _result(vm, function, args))))
         except LuaProblem as problem:
-            raise vm.located(problem, f"kumo.memoize({name})") from problem
+            raise vm.located(problem, f"kumo.memoize({name})", made_at) from problem
 
-    return call
+    return vm.machine.lua_function(call)
 
 
 def _result(vm: Vm, function: Any, args: tuple[object, ...]) -> Any:
