@@ -62,8 +62,10 @@ Run = Callable[..., Any]
         ("kumo.time.parse_duration('1h 5m').human", "1h 5m"),
         ("kumo.time.now() == kumo.time.with_ymd_hms(2026, 8, 4, 12, 0, 0)", True),
         ("kumo.time.parse_rfc2822('Tue, 4 Aug 2026 11:59:00 +0000').elapsed.seconds", 60.0),
-        ("kumo.domain_map.new({ ['a.b'] = 1, ['*.b'] = 2 })['x.a.b']", 2),
-        ("kumo.domain_map.new({ ['a.b'] = 1, ['*.b'] = 2 })['A.B']", 1),
+        ("kumo.domain_map.new({ ['a.b'] = 1, ['*.b'] = 2 })['a.b']", 1),
+        ("kumo.domain_map.new({ ['a.b'] = 1, ['*.b'] = 2 })['y.c.b']", 2),
+        ("kumo.domain_map.new({ ['a.b'] = 1, ['*.b'] = 2 })['x.a.b'] == nil", True),
+        ("kumo.domain_map.new({ ['a.b'] = 1 })['A.b'] == nil", True),
         ("kumo.domain_map.new({ ['*.b'] = 2 })['b'] == nil", True),
         ("kumo.cidr.make_map({ ['10.0.0.0/8'] = 'a', ['10.1.0.0/16'] = 'b' })['10.1.2.3:25']", "b"),
         ("kumo.cidr.make_map({ ['::/0'] = 'a' })['[::1]:25']", "a"),
@@ -159,10 +161,10 @@ def test_dns(run: Run, refusal: Callable[..., PolicyError]) -> None:
     local mx = kumo.dns.lookup_mx('example.com')
     local listed, why = kumo.dns.rbl_lookup('192.0.2.1', 'bl.example')
     local clean = kumo.dns.rbl_lookup('192.0.2.9', 'bl.example')
-    return { mx.by_pref['10'], mx.site_name, listed, why, clean == nil, kumo.dns.lookup_ptr('::1')[1] }"""
+    return { mx.by_pref[10], mx.site_name, listed, why, clean == nil, kumo.dns.lookup_ptr('::1')[1] }"""
     assert run(body, resolver=Zone()) == [
-        ["mx1.example.com", "mx2.example.com"],
-        "(backup|mx1|mx2).example.com",
+        ["mx1.example.com.", "mx2.example.com."],
+        "(mx1|mx2|backup).example.com",
         "127.0.0.2",
         "text of 1.2.0.192.bl.example",
         True,
@@ -174,9 +176,13 @@ def test_dns(run: Run, refusal: Callable[..., PolicyError]) -> None:
 @pytest.mark.parametrize(
     ("hosts", "name"),
     [
-        (["mx.example.com"], "mx.example.com"),
-        (["b.x.example.com", "a.y.example.com"], "(a|b).(y|x).example.com"),
-        (["a.example.com", "a.b.example.net"], "(a.b.example.net)|(a.example.com)"),
+        (["mx.example.com."], "mx.example.com"),
+        (["a.y.example.com", "b.x.example.com"], "(a|b).(y|x).example.com"),
+        (["a.example.com", "a.b.example.net"], "a?.(a|b).example.(com|net)"),
+        (
+            ["gmail-smtp-in.l.google.com.", *(f"alt{n}.gmail-smtp-in.l.google.com." for n in (1, 2, 3, 4))],
+            "(alt1|alt2|alt3|alt4)?.gmail-smtp-in.l.google.com",
+        ),
     ],
 )
 def test_exchangers_roll_up_into_one_name(hosts: list[str], name: str) -> None:

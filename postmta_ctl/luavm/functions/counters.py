@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from postmta_ctl.luavm.clock import Clock
@@ -20,8 +21,8 @@ class CounterSeries(Userdata):
 
     def __init__(self, clock: Clock, values: dict[str, Any]) -> None:
         self._clock = clock
-        self._length = parse_duration(values["bucket_size"])
-        self._number = values["num_buckets"]
+        self.shape = _shape(values)
+        self._number, self._length = self.shape
         self._counts: dict[int, int] = {}
         if values["initial_value"]:
             self._counts[self._bucket()] = values["initial_value"]
@@ -56,9 +57,17 @@ class CounterSeries(Userdata):
         return self._sum(max(int(parse_duration(duration) // self._length), 1))
 
 
+def _shape(values: dict[str, Any]) -> tuple[int, int]:
+    """Number and length of the buckets, the length in whole seconds."""
+    return values["num_buckets"], max(ceil(parse_duration(values["bucket_size"])), 1)
+
+
 def define(vm: Vm, values: dict[str, Any]) -> CounterSeries:
-    """The series of that name, made at the first call."""
-    return vm.node.counters.setdefault(values["name"], CounterSeries(vm.node.clock, values))
+    """The series of that name; made at the first call, and anew when its shape changes."""
+    known = vm.node.counters.get(values["name"])
+    if known is None or known.shape != _shape(values):
+        known = vm.node.counters[values["name"]] = CounterSeries(vm.node.clock, values)
+    return known
 
 
 FUNCTIONS: dict[str, Callable[..., object]] = {"kumo.counter_series.define": define}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from postmta_ctl.luavm.dns import DnsFailure, Resolver
@@ -27,28 +28,37 @@ def _ask(vm: Vm, question: Callable[[Resolver], T]) -> T:
 def lookup_mx(vm: Vm, domain: str, _resolver: str | None) -> dict[str, Any]:
     """The mail exchangers: hosts in order, by preference, and the name under which KumoMTA rolls them up."""
     records = _ask(vm, lambda resolver: resolver.mx(domain))
-    by_preference: dict[str, list[str]] = {}
-    for preference, host in records or [(1, domain)]:
-        by_preference.setdefault(str(preference), []).append(host.rstrip(".").lower())
+    by_preference: dict[int, list[str]] = {}
+    for preference, host in sorted(records or [(1, domain)]):
+        by_preference.setdefault(preference, []).append(_qualified(host))
     hosts = [host for group in by_preference.values() for host in group]
     return {
-        "domain_name": domain,
+        "domain_name": _qualified(domain),
         "hosts": hosts,
         "by_pref": by_preference,
         "site_name": site_name(hosts),
         "is_mx": bool(records),
         "is_domain_literal": False,
         "is_secure": False,
+        "mta_sts": "None",
     }
 
 
-def site_name(hosts: list[str]) -> str:
-    """One name for a set of exchangers: labels that differ between them in parentheses, equal ones once."""
-    split = [host.split(".")[::-1] for host in sorted(hosts)]
-    if len({len(labels) for labels in split}) > 1:
-        return "|".join(f"({host})" for host in sorted(hosts))
-    columns = [list(dict.fromkeys(labels)) for labels in zip(*split, strict=True)]
-    return ".".join(column[0] if len(column) == 1 else f"({'|'.join(column)})" for column in columns[::-1])
+def _qualified(name: str) -> str:
+    return name.lower().rstrip(".") + "."
+
+
+def site_name(hosts: Sequence[str]) -> str:
+    """One name for a set of exchangers: labels, right-aligned, that differ are alternatives; ``?``: some lack it."""
+    split = [host.lower().rstrip(".").split(".")[::-1] for host in hosts]
+    columns = [list(dict.fromkeys(labels)) for labels in zip_longest(*split)]
+    return ".".join(_alternatives(column) for column in columns[::-1])
+
+
+def _alternatives(column: list[str | None]) -> str:
+    labels = [label for label in column if label is not None]
+    text = labels[0] if len(labels) == 1 else f"({'|'.join(labels)})"
+    return text if len(labels) == len(column) else f"{text}?"
 
 
 def _reversed(ip: str) -> str:

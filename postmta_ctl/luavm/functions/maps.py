@@ -41,28 +41,38 @@ class _LookupMap(Userdata):
 
 
 class DomainMap(_LookupMap):
-    """By domain; ``*.example.com`` stands for all below example.com, the longest match wins."""
+    """By domain, in the case given; ``*.example.com`` stands for all below example.com that share no more labels.
+
+    Labels are followed from the right, and only where the next one is missing its wildcard sibling counts: with
+    ``a.b`` and ``*.b`` in the map, ``x.a.b`` finds nothing. That is how KumoMTA looks domains up.
+    """
 
     lua_type = "DomainMap"
 
     def __init__(self, values: Mapping[str, Any] | None) -> None:
         self._values: dict[str, Any] = {}
+        self._known: set[str] = set()
         super().__init__(values)
 
     def put(self, key: str, value: Any) -> None:
         """Add a domain or a wildcard."""
-        self._values[key.lower()] = value
+        self._values[key] = value
+        self._known.update(_suffixes(key))
 
     def get(self, key: str) -> Any:
         """The value for a domain."""
-        domain = key.lower().rstrip(".")
-        if domain in self._values:
-            return self._values[domain]
-        while "." in domain:
-            domain = domain.partition(".")[2]
-            if f"*.{domain}" in self._values:
-                return self._values[f"*.{domain}"]
-        return None
+        parent = ""
+        for suffix in _suffixes(key):
+            if suffix not in self._known:
+                return self._values.get(f"*.{parent}" if parent else "*")
+            parent = suffix
+        return self._values.get(key)
+
+
+def _suffixes(domain: str) -> list[str]:
+    """``c``, ``b.c``, ``a.b.c`` for ``a.b.c``."""
+    labels = domain.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels) - 1, -1, -1)]
 
 
 class CidrMap(_LookupMap):
