@@ -72,7 +72,8 @@ class Api:
         path = _ADMIN if request.path.startswith("/sandbox/") else request.path
         authorization = request.headers.get("Authorization")
         arguments = (authorization, request.remote or "", request.method, path, self._node.now())
-        return await self._service.call(self._service.gate.admit, *arguments)
+        known = self._service.gate.admitted(*arguments)
+        return known or await self._service.call(self._service.gate.admit, *arguments)
 
     async def _body(self, request: web.Request, kind: type[T]) -> T:
         media = request.content_type
@@ -89,16 +90,18 @@ class Api:
         fault = self._node.faults.take()
         body = await self._body(request, requests.InjectV1Request)
         await self._before(fault, request)
-        caller = self._caller(request)
-        injection = await self._service.call(lambda: Injection(self._node, body, caller, broken=fault == "internal"))
-        accepted = 0
-        for recipients in injection.steps():
-            if fault == "partial":
-                recipients = recipients[: max(len(body.recipients) // 2 - accepted, 0)]  # noqa: PLW2901
-            await self._service.call(injection.take, recipients)
-            accepted += len(recipients)
+        if fault == "partial":
+            body = msgspec.structs.replace(body, recipients=body.recipients[: len(body.recipients) // 2])
+        injection = await self._service.call(self._begin, body, self._caller(request), fault)
+        while not injection.is_done:
+            await self._service.call(injection.step)
         self._service.wake()
         return _after(fault, request, injection.answer)
+
+    def _begin(self, body: requests.InjectV1Request, caller: Caller, fault: Mode | None) -> Injection:
+        injection = Injection(self._node, body, caller, broken=fault == "internal")
+        injection.step()
+        return injection
 
     async def _before(self, fault: Mode | None, request: web.Request) -> None:
         """Faults in which nothing is done."""

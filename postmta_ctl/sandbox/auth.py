@@ -1,7 +1,7 @@
 """Who is calling, and may he: as the policy's own handlers decide, the way KumoMTA asks them.
 
 A request with credentials that are not good is refused even where none are needed. What the policy said about a
-credential, good or bad, is remembered for a minute, as in KumoMTA.
+credential, good or bad, is remembered for a minute, as in KumoMTA; who may do what, until the next epoch at most.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import binascii
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from postmta_ctl.luavm import PolicyError, Vm
 from postmta_ctl.luavm.access import TRUSTED_GROUP
@@ -22,6 +22,8 @@ from postmta_ctl.sandbox.jsonbody import BodyError
 _REMEMBERED = 128
 _LASTS = MINUTE
 AuthInfo = Mapping[str, Any]
+K = TypeVar("K")
+V = TypeVar("V")
 _TRY_LATER = BodyError(500, "try again later")
 
 
@@ -32,11 +34,18 @@ class Gate:
         listener: the policy's own; its address names the resources of access control.
     """
 
-    def __init__(self, listener: Listener, vm: Callable[[], Vm]) -> None:
+    def __init__(self, listener: Listener, vm: Callable[[], Vm], epoch: Callable[[], int]) -> None:
         self._listener = listener
         self._vm = vm
+        self._epoch = epoch
         self._trusted = [ipaddress.ip_network(network) for network in listener.values["trusted_hosts"]]
         self._remembered: OrderedDict[str, tuple[int, AuthInfo | None]] = OrderedDict()
+        self._admitted: OrderedDict[tuple[str | None, ...], tuple[int, int, AuthInfo]] = OrderedDict()
+
+    def admitted(self, authorization: str | None, peer: str, method: str, path: str, now: int) -> AuthInfo | None:
+        """The caller, if he was admitted a moment ago; asks nobody, so it may be called from any thread."""
+        until, epoch, info = self._admitted.get((authorization, peer, method, path), (0, 0, None))
+        return info if until > now and epoch == self._epoch() else None
 
     def admit(self, authorization: str | None, peer: str, method: str, path: str, now: int) -> AuthInfo:
         """The caller, if he may do that.
@@ -54,6 +63,7 @@ class Gate:
             raise _TRY_LATER from error
         if not allowed:
             raise BodyError(401, "Unauthorized")
+        _remember(self._admitted, (authorization, peer, method, path), (now + _LASTS, self._epoch(), info))
         return info
 
     def _is_trusted(self, peer: str) -> bool:
@@ -66,10 +76,7 @@ class Gate:
         until, info = self._remembered.get(authorization, (0, None))
         if until <= now:
             info = self._asked(authorization)
-            self._remembered[authorization] = (now + _LASTS, info)
-            self._remembered.move_to_end(authorization)
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+            _remember(self._remembered, authorization, (now + _LASTS, info))
         if info is None:
             raise BodyError(401, "Unauthorized")
         return info
@@ -86,6 +93,13 @@ class Gate:
                 return _info(self._vm().validates_basic_auth(user, password), user)
             case _:
                 raise BodyError(400, "Unsupported Authorization scheme")
+
+
+def _remember(cache: OrderedDict[K, V], key: K, value: V) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > _REMEMBERED:
+        cache.popitem(last=False)
 
 
 def _info(answer: AuthInfo | bool, user: str | None) -> AuthInfo | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -62,19 +62,22 @@ class Injection:
         self._request = request
         self._caller = caller
         self._broken = broken
+        self._taken = 0
         self.answer = InjectV1Response()
         try:
             self._composer = Composer(request, node.clock)
         except (ContentError, TemplateSyntaxError) as error:
             raise BodyError(422, f"Error: {error}") from error
 
-    def steps(self) -> Iterator[Sequence[Recipient]]:
-        """The recipients in portions, each to be given to :meth:`take`."""
-        recipients = self._request.recipients
-        return (recipients[start : start + STEP] for start in range(0, len(recipients), STEP))
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nobody left to take."""
+        return self._taken >= len(self._request.recipients)
 
-    def take(self, recipients: Sequence[Recipient]) -> None:
-        """Make messages for these; when this returns they are in the spool."""
+    def step(self) -> None:
+        """Make messages for the next recipients; when this returns they are in the spool."""
+        recipients = self._request.recipients[self._taken : self._taken + STEP]
+        self._taken += len(recipients)
         self._node.counters.add(metrics.RECEIVED, "http_listener", amount=len(recipients))
         with self._node.step() as journal:
             for recipient in recipients:

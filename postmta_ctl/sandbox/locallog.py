@@ -80,4 +80,5 @@ class _Segment:
 
     def close(self) -> None:
         self._writer.close()  # type: ignore[no-untyped-call]
+        self._file.close()
         self._path.chmod(0o444)

@@ -30,6 +30,9 @@ def run(options: Options) -> int:
         The exit status: 0, or of ``sysexits.h`` CONFIG for a policy that does not start, UNAVAILABLE for an address
         that is taken, CANTCREAT for a spool that cannot be opened.
     """
+    # The node's thread is nearly always busy; at the default of 5 ms it would keep the event loop waiting for the
+    # interpreter several times a request.
+    sys.setswitchinterval(0.0005)
     try:
         return asyncio.run(_serve(options))
     except (PolicyError, NoListener) as error:

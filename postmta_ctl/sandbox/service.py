@@ -42,7 +42,7 @@ class Service:
             self.node.close()
             raise NoListener("the policy starts no HTTP listener")
         self.listener = listeners[0]
-        self.gate = Gate(self.listener, lambda: self.node.vm)
+        self.gate = Gate(self.listener, lambda: self.node.vm, lambda: self.node.runtime.epoch)
         self.hooks = Hooks(self.node, self._hook_has_work)
         self.dispatcher = Dispatcher(self.node, self.hooks, Reports(self.node))
         self.admin = Admin(self.node, self.dispatcher)

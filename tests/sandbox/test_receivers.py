@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from postmta_ctl.sandbox import receivers
-from postmta_ctl.sandbox.receivers import FATES, fate_of
-from tests.sandbox.conftest import INGEST_TOKEN, Ingestion, SandboxProcess
+from tests.sandbox.fleet import INGEST_TOKEN
+from tests.sandbox.ingestion import Ingestion
+from tests.sandbox.process import SandboxProcess
 
 STORIES = {
     "ok": ["Reception", "Delivery"],
