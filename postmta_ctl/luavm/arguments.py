@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from postmta_ctl.luavm.catalogue import Argument, Function
 from postmta_ctl.luavm.convert import type_name
@@ -15,14 +16,20 @@ from postmta_ctl.luavm.userdata import Userdata
 if TYPE_CHECKING:
     from postmta_ctl.luavm.context import Context
 
+C = TypeVar("C")
 Implementation = Callable[..., object]
 """Called with the context and the decoded arguments."""
 
 
 def bind(vm: Context, function: Function, implementation: Implementation | None) -> Callable[..., object]:
-    """The callable that Lua sees under the function's name."""
+    """The callable that Lua sees under the function's name.
+
+    Lua keeps it alive, and the context keeps Lua alive: it may hold the context only weakly.
+    """
+    reference = ref(vm)
 
     def call(*args: object) -> object:
+        vm = alive(reference)
         try:
             vm.check_event(function)
             decoded = decode_arguments(vm.decoder, function, args)
@@ -39,8 +46,10 @@ def bind(vm: Context, function: Function, implementation: Implementation | None)
 def bind_method(vm: Context, lua_type: str, method: Function) -> Callable[..., object]:
     """The callable behind ``object:method``; the object is its first argument."""
     name = f"{lua_type}:{method.name}"
+    reference = ref(vm)
 
     def call(*args: object) -> object:
+        vm = alive(reference)
         try:
             target = args[0] if args else None
             if not isinstance(target, Userdata) or target.lua_type != lua_type:
@@ -55,6 +64,14 @@ def bind_method(vm: Context, lua_type: str, method: Function) -> Callable[..., o
         return () if method.returns is None else vm.to_lua(result)
 
     return call
+
+
+def alive(reference: ref[C]) -> C:
+    """The context that runs; it cannot be gone while Lua calls."""
+    vm = reference()
+    if vm is None:
+        raise RuntimeError("the Lua context is gone")
+    return vm
 
 
 def decode_arguments(decoder: Decoder, function: Function, args: Sequence[object]) -> list[Any]:

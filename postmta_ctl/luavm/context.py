@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmta_ctl.luavm.arguments import bind, bind_method
-from postmta_ctl.luavm.catalogue import Event, Function, catalogue, hint
+from postmta_ctl.luavm.catalogue import Event, Function, catalogue
 from postmta_ctl.luavm.convert import type_name
 from postmta_ctl.luavm.decode import Decoder
 from postmta_ctl.luavm.errors import LuaProblem, PolicyError, Rejected
@@ -70,22 +70,13 @@ class Context:
 
     def _module(self, modules: dict[str, Any], path: str) -> Any:
         if path not in modules:
-            modules[path] = self.machine.module(path, self._unknown_function, self._module_changed)
+            modules[path] = self.machine.module(path)
             parent, _, name = path.rpartition(".")
             if parent:
                 self.machine.define_constant(self._module(modules, parent), name, modules[path])
             else:
                 self.machine.provide(path, modules[path])
         return modules[path]
-
-    def _unknown_function(self, module: str, name: object) -> None:
-        siblings = [path.removeprefix(f"{module}.") for path in catalogue().functions if path.startswith(f"{module}.")]
-        raise self.located(LuaProblem("unknown_function", f"{module}.{name} does not exist{hint(str(name), siblings)}"))
-
-    def _module_changed(self, module: str, name: object) -> None:
-        raise self.located(
-            LuaProblem("accidental_global", f"{module}.{name} is assigned; KumoMTA's modules are not ours")
-        )
 
     def method(self, lua_type: str, name: str) -> object:
         """The callable behind a method of userdata, made once per context."""

@@ -7,32 +7,18 @@ begins with ``lenient_``: those refusals are ours alone.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
-from postmta_ctl.luavm import formats
+from postmta_ctl.luavm import scalars
 from postmta_ctl.luavm.catalogue import OptionStruct, catalogue, hint
-from postmta_ctl.luavm.convert import Converter, Plain, entries, is_function, split_sequence, type_name
+from postmta_ctl.luavm.convert import Converter, Plain, entries, split_sequence, type_name
 from postmta_ctl.luavm.errors import LuaProblem
 from postmta_ctl.luavm.tlsnames import OPENSSL_OPTIONS, RUSTLS_CIPHER_SUITES
 from postmta_ctl.luavm.typespec import Anything, ListOf, MapOf, Named, OneOf, Scalar, TypeSpec, parse_type
 from postmta_ctl.luavm.userdata import Userdata
 
-_INTEGER_RANGES = {
-    "u8": (0, 2**8),
-    "u16": (0, 2**16),
-    "u32": (0, 2**32),
-    "u64": (0, 2**63),
-    "usize": (0, 2**63),
-    "i32": (-(2**31), 2**31),
-    "i64": (-(2**63), 2**63),
-    "int": (-(2**63), 2**63),
-}
 _NO_EMPTY_LIST = frozenset(
     [
         ("SmtpProtocol", "mx_list"),
@@ -203,15 +189,15 @@ class Decoder:
         return decoded
 
     def _scalar(self, name: str, value: object) -> Plain:
-        if name in _INTEGER_RANGES:
-            return _integer(name, value)
+        if name in scalars.INTEGER_RANGES:
+            return scalars.integer(name, value)
         if name == "keysource":
             return self._key_source(value)
         if name == "cidrset":
             return self._list(Scalar("cidr"), value)
         if name == "table":
             return self._converter.to_plain(value)
-        return _SCALARS[name](value)
+        return scalars.SCALARS[name](value)
 
     def _key_source(self, value: object) -> Plain:
         """A path, or a table that says where the key is (KumoMTA's KeySource)."""
@@ -237,7 +223,7 @@ class Decoder:
                 if not decoded[key]:
                     raise LuaProblem("empty_table", "an empty event_args is read as a map", key)
             else:
-                decoded[key] = _text(value)
+                decoded[key] = scalars.text(value)
         return decoded
 
 
@@ -252,122 +238,3 @@ def _check_names(names: list[str], known: frozenset[str], what: str) -> None:
     for name in names:
         if name not in known:
             raise LuaProblem("bad_value", f"{name!r} is not an {what}{hint(name, known)}")
-
-
-def _integer(name: str, value: object) -> int:
-    low, high = _INTEGER_RANGES[name]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise LuaProblem("wrong_type", f"expected a whole number ({name}), not a {type_name(value)}")
-    if not low <= value < high:
-        raise LuaProblem("bad_value", f"{value} is out of range for {name}")
-    return value
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise LuaProblem("wrong_type", f"expected a number, not a {type_name(value)}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise LuaProblem("wrong_type", f"expected a string, not a {type_name(value)}")
-    return value
-
-
-def _bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise LuaProblem("wrong_type", f"expected true or false, not a {type_name(value)}")
-    return value
-
-
-def _function(value: object) -> object:
-    if not is_function(value):
-        raise LuaProblem("wrong_type", f"expected a function, not a {type_name(value)}")
-    return value
-
-
-def _nil(value: object) -> None:
-    if value is not None:
-        raise LuaProblem("wrong_type", f"expected nil, not a {type_name(value)}")
-
-
-def _path(value: object) -> str:
-    text = _text(value)
-    if not text.startswith("/"):
-        raise LuaProblem("lenient_relative_path", f"{text!r} would be relative to wherever kumod was started")
-    return text
-
-
-def _text_of(parse: Callable[[str], object]) -> Callable[[object], str]:
-    """A check for text that ``parse`` takes; the text itself is what the policy gets back."""
-
-    def check(value: object) -> str:
-        text = _text(value)
-        _parsed(parse, text)
-        return text
-
-    return check
-
-
-def _text_or_number(parse: Callable[[Any], object]) -> Callable[[object], str | float]:
-    def check(value: object) -> str | float:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise LuaProblem("wrong_type", f"expected text or a number, not a {type_name(value)}")
-        _parsed(parse, value)
-        return value
-
-    return check
-
-
-def _parsed(parse: Callable[[Any], object], value: object) -> None:
-    try:
-        parse(value)
-    except ValueError as error:
-        raise LuaProblem("bad_value", str(error)) from error
-
-
-def _listen_address(value: object) -> str:
-    text = _text(value)
-    try:
-        formats.parse_host_port(text)
-    except ValueError as error:
-        raise LuaProblem("lenient_socket_address", f"{error}; kumod finds out only when it binds") from error
-    return text
-
-
-def _limit(value: object) -> str | int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise LuaProblem("wrong_type", f"expected a whole number or text, not a {type_name(value)}")
-    _parsed(formats.parse_limit, value)
-    return value
-
-
-def _url(value: object) -> str:
-    text = _text(value)
-    if not all(urlsplit(text)[:2]):
-        raise LuaProblem("bad_value", f"{text!r} is not an absolute URL")
-    return text
-
-
-_SCALARS: dict[str, Callable[[object], Plain]] = {
-    "bool": _bool,
-    "string": _text,
-    "bytes": _text,
-    "float": _float,
-    "path": _path,
-    "url": _url,
-    "ip": _text_of(ipaddress.ip_address),
-    "cidr": _text_of(formats.parse_network),
-    "socketaddr": _listen_address,
-    "hostport": _text_of(formats.parse_host_port),
-    "datetime": _text_of(datetime.fromisoformat),
-    "duration": _text_or_number(formats.parse_duration),
-    "throttle": _text_of(formats.parse_throttle),
-    "limit": _limit,
-    "min_free": _text_or_number(formats.parse_min_free),
-    "regex": _text,
-    "uuid": _text_of(UUID),
-    "function": _function,
-    "nil": _nil,
-}

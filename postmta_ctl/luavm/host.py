@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+from weakref import ref
 
+from postmta_ctl.luavm.arguments import alive
+from postmta_ctl.luavm.catalogue import catalogue, hint
 from postmta_ctl.luavm.errors import LuaProblem, PolicyError, not_simulated
 from postmta_ctl.luavm.userdata import Userdata
 
@@ -21,7 +24,11 @@ class Host:
     """Callbacks of one context; each ``host_x`` is ``host.x`` in the prelude."""
 
     def __init__(self, vm: Context) -> None:
-        self._vm = vm
+        self._reference = ref(vm)
+
+    @property
+    def _vm(self) -> Context:
+        return alive(self._reference)
 
     def host_get_field(self, target: object, key: object) -> object:
         """``target.key`` for any Python object that Lua holds."""
@@ -44,6 +51,17 @@ class Host:
     def host_lua_error(self, message: str, file: str | None, line: int | None) -> PolicyError:
         """The exception for an error raised by Lua itself."""
         return self._vm.policy_error("lua_error", _PLACE_PREFIX.sub("", message, count=1), file, line)
+
+    def host_unknown_function(self, module: str, name: object) -> None:
+        """A module was asked for what it does not have."""
+        known = [path.removeprefix(f"{module}.") for path in catalogue().functions if path.startswith(f"{module}.")]
+        message = f"{module}.{name} does not exist{hint(str(name), known)}"
+        raise self._vm.located(LuaProblem("unknown_function", message))
+
+    def host_module_changed(self, module: str, name: object) -> None:
+        """Something was put into one of KumoMTA's modules."""
+        message = f"{module}.{name} is assigned; KumoMTA's modules are not ours"
+        raise self._vm.located(LuaProblem("accidental_global", message))
 
     def host_undefined_global(self, name: str) -> None:
         """A global was read that nobody defined."""

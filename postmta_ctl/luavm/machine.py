@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from importlib import resources
 from typing import Any, NamedTuple
+from weakref import WeakMethod
 
 import lupa.lua54 as lupa  # type: ignore[import-untyped]
 
-from postmta_ctl.luavm.convert import ENCODING, Converter, to_bytes
+from postmta_ctl.luavm.convert import ENCODING, Converter, to_bytes, type_name
 from postmta_ctl.luavm.errors import PolicyError
 
 _BUDGET_CHECK_INSTRUCTIONS = 1_000_000
@@ -50,7 +51,7 @@ class Machine:
         self._time_limit = time_limit
         self._deadline = float("inf")
         hooks = {name.removeprefix("host_"): getattr(host, name) for name in dir(host) if name.startswith("host_")}
-        hooks["out_of_time"] = self._check_time
+        hooks["out_of_time"] = _weakly(self._check_time)
         prelude = resources.files(__package__).joinpath("prelude.lua").read_text(encoding="utf-8")
         self._api = lua.execute(prelude, lua.table_from(hooks))
         self.converter = Converter(self._make_table, self._api.is_empty_list)
@@ -83,9 +84,11 @@ class Machine:
                 self._deadline = float("inf")
         if succeeded:
             return tuple(values)
+        if not isinstance(values[0], BaseException):
+            raise PolicyError("lua_error", f"the error raised is a {type_name(values[0])}", *self.place())
         raise values[0]
 
-    def _check_time(self, *_event: object) -> None:
+    def _check_time(self) -> None:
         if time.thread_time() > self._deadline:
             file, line = self.place()
             raise PolicyError("timeout", f"the policy computed for more than {self._time_limit:g} s", file, line)
@@ -113,9 +116,9 @@ class Machine:
         """A Python callable as a function of Lua's own, for policies that look at ``type``."""
         return self._api.lua_function(function)
 
-    def module(self, name: str, on_index: object, on_newindex: object) -> Any:
+    def module(self, name: str) -> Any:
         """An empty module table that refuses what is not defined in it."""
-        return self._api.module(name, on_index, on_newindex)
+        return self._api.module(name)
 
     def define(self, module: Any, name: str, function: Callable[..., object]) -> None:
         """Put a function into a module."""
@@ -132,6 +135,18 @@ class Machine:
     def set_global(self, name: str, value: object) -> None:
         """Define a global past the strictness of the sandbox."""
         self._api.set_global(name, value)
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """The method, for Lua to keep: Lua must not keep alive what keeps Lua alive."""
+    reference = WeakMethod(method)
+
+    def call() -> None:
+        target = reference()
+        if target is not None:
+            target()
+
+    return call
 
 
 def _no_attribute(*_access: object) -> object:

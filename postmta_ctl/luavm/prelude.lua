@@ -42,10 +42,10 @@ function api.lua_function(func) return function(...) return func(...) end end
 
 function api.define_constant(module, name, value) rawset(module, name, value) end
 
-function api.module(name, on_index, on_newindex)
+function api.module(name)
   return setmetatable({}, {
-    __index = function(_, key) return on_index(name, key) end,
-    __newindex = function(_, key) return on_newindex(name, key) end,
+    __index = function(_, key) return host.unknown_function(name, key) end,
+    __newindex = function(_, key) return host.module_changed(name, key) end,
     __metatable = false,
   })
 end

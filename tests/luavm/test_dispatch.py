@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -181,3 +183,22 @@ def test_contexts_are_pooled_until_the_epoch_changes(node: Callable[..., NodeRun
     assert running.current().fire("init") == 1
     running.clock.sleep(301)
     assert running.current().fire("init") == 1
+
+
+def test_a_dropped_context_goes_away(node: Callable[..., NodeRuntime]) -> None:
+    running = node(
+        "local f = kumo.memoize(function() return 1 end, { name = 'f', ttl = '1h', capacity = 1 })\n"
+        "kumo.on('init', function() pcall(kumo.make_queue_config) return f() + kumo.time.now().year end)"
+    )
+    vm = running.context()
+    assert vm.fire("init") == 2027
+    gone = weakref.ref(vm)
+    del vm
+    gc.collect()
+    assert gone() is None
+
+
+def test_whatever_is_raised_ends_in_an_error(load: Callable[..., Vm]) -> None:
+    for value in ("kumo.time.now()", "{}", "nil", "true"):
+        with pytest.raises(PolicyError, match="lua_error"):
+            load(f"kumo.on('init', function() error({value}) end)").fire("init")

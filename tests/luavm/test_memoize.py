@@ -137,6 +137,11 @@ def test_a_memoized_table_serves_as_options(run: Callable[..., Any]) -> None:
     assert run(body) == "a"
 
 
+def test_several_results_come_back_as_a_list(run: Callable[..., Any]) -> None:
+    body = "local f = kumo.memoize(function() return 1, 'b' end, { name = 'm', ttl = '1h', capacity = 1 })\n"
+    assert run(body + "return f()") == [1, "b"]
+
+
 def test_maps_can_be_memoized(run: Callable[..., Any]) -> None:
     body = (
         "local f = kumo.memoize(function() return kumo.domain_map.new { ['*.example.com'] = { n = 7 } } end,\n"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
+from postmta_ctl.luavm.arguments import alive
 from postmta_ctl.luavm.catalogue import catalogue
 from postmta_ctl.luavm.convert import entries, type_name
 from postmta_ctl.luavm.errors import LuaProblem
@@ -55,7 +57,10 @@ def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Any:
     made_at = vm.machine.place()
     epoch_counts = params["invalidate_with_epoch"] and not params["allow_stale_reads"]
 
+    reference = ref(vm)
+
     def call(*args: object) -> object:
+        vm = alive(reference)
         try:
             key = json.dumps([vm.to_plain(arg) for arg in args], sort_keys=True)
             versioned = (vm.node.epoch if epoch_counts else None, key)
@@ -67,8 +72,8 @@ def memoize(vm: Vm, function: Any, params: dict[str, Any]) -> Any:
 
 
 def _result(vm: Vm, function: Any, args: tuple[object, ...]) -> Any:
-    values = vm.machine.invoke(function, *args)
-    return memoizable(values[0] if values else None)
+    values = [memoizable(value) for value in vm.machine.invoke(function, *args)]
+    return values if len(values) > 1 else next(iter(values), None)
 
 
 def memoizable(value: object) -> Any:
@@ -94,7 +99,9 @@ def _key(key: object) -> str | int:
 
 
 def shared(value: Any) -> Any:
-    """A kept value as a context gets it: tables as shared ones."""
+    """A kept value as a context gets it: tables as shared ones, several results as a list."""
+    if isinstance(value, list):
+        return [shared(item) for item in value]
     return MemoizedTable(value) if isinstance(value, dict) else value
 
 
