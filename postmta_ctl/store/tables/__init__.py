@@ -6,7 +6,7 @@ from postmta_ctl.store.tables.events import dead_letters, events
 from postmta_ctl.store.tables.identity import api_keys, organizations, users
 from postmta_ctl.store.tables.messages import idempotency_keys, message_contents, messages, outbox, recipients
 from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releases
-from postmta_ctl.store.tables.vmtas import vmtas
+from postmta_ctl.store.tables.vmtas import retired_vmtas, vmtas
 
 __all__ = [
     "api_keys",
@@ -25,6 +25,7 @@ __all__ = [
     "policy_changes",
     "recipients",
     "releases",
+    "retired_vmtas",
     "users",
     "vmtas",
 ]

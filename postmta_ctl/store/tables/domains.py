@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Table, UniqueConstraint, text
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata, organization_column
 from postmta_ctl.store.types import Id, Json, Timestamp
+
+_HELD = text("verified_at IS NOT NULL")
 
 domains = Table(
     "domains",
     metadata,
     id_column(),
     organization_column(),
-    Column("name", String(253), nullable=False, unique=True),
+    Column("name", String(253), nullable=False),
     Column("status", String(16), nullable=False),
     Column("ownership_token", String(64), nullable=False),
     Column("checks", Json),
@@ -20,6 +22,14 @@ domains = Table(
     Column("verified_at", Timestamp),
     created_column(),
     UniqueConstraint("organization_id", "name"),
+    # Anybody may claim a name, so that nobody can keep it from its owner; but only one organization holds it.
+    Index(
+        "uq_domains_held_name",
+        "name",
+        unique=True,
+        sqlite_where=_HELD,
+        postgresql_where=_HELD,
+    ),
 )
 
 dkim_keys = Table(

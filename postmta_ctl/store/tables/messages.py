@@ -63,6 +63,8 @@ outbox = Table(
     Column("message_id", Id, nullable=False),
     Column("due_at", Timestamp, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("generation", Integer, nullable=False, default=1, comment="see core.inject: what the fence lets pass"),
+    Column("alone", Boolean, nullable=False, default=False, comment="in a request of its own, since one failed whole"),
     Column("lease_owner", String(64)),
     Column("last_error", Text),
     Index(None, "due_at"),

@@ -167,8 +167,15 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_domains")),
-        sa.UniqueConstraint("name", name=op.f("uq_domains_name")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_domains_organization_id_name")),
+    )
+    op.create_index(
+        "uq_domains_held_name",
+        "domains",
+        ["name"],
+        unique=True,
+        sqlite_where=sa.text("verified_at IS NOT NULL"),
+        postgresql_where=sa.text("verified_at IS NOT NULL"),
     )
     op.create_table(
         "messages",
@@ -195,6 +202,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     op.create_index(op.f("ix_messages_organization_id_id"), "messages", ["organization_id", "id"], unique=False)
+    op.create_table(
+        "retired_vmtas",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False, comment="the last one that the name had"),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_retired_vmtas_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "name", name=op.f("pk_retired_vmtas")),
+    )
     op.create_table(
         "users",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -235,6 +255,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vmtas")),
+        sa.UniqueConstraint("ip_address", name=op.f("uq_vmtas_ip_address")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_vmtas_organization_id_name")),
     )
     op.create_table(
@@ -300,6 +321,8 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=36), nullable=False),
         sa.Column("due_at", types.Timestamp(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False, comment="see core.inject: what the fence lets pass"),
+        sa.Column("alone", sa.Boolean(), nullable=False, comment="in a request of its own, since one failed whole"),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -326,8 +349,15 @@ def downgrade() -> None:
     op.drop_table("vmtas")
     op.drop_index(op.f("ix_users_organization_id"), table_name="users")
     op.drop_table("users")
+    op.drop_table("retired_vmtas")
     op.drop_index(op.f("ix_messages_organization_id_id"), table_name="messages")
     op.drop_table("messages")
+    op.drop_index(
+        "uq_domains_held_name",
+        table_name="domains",
+        sqlite_where=sa.text("verified_at IS NOT NULL"),
+        postgresql_where=sa.text("verified_at IS NOT NULL"),
+    )
     op.drop_table("domains")
     op.drop_index(op.f("ix_api_keys_organization_id"), table_name="api_keys")
     op.drop_table("api_keys")

@@ -1,0 +1,103 @@
+"""A domain's DKIM keys: a pair of each algorithm, the private halves encrypted at rest.
+
+Each needs a selector of its own (RFC 6376 section 3.6.1: a record holds one key). RSA has the one that was asked for,
+since its signature is the one that every receiver checks; Ed25519 has the same with ``-ed25519`` behind it, so that a
+look at the zone tells which is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core import dkim, domain_names, secrets
+from postmta_ctl.core.ids import new_id
+from postmta_ctl.features.domains import queries
+from postmta_ctl.features.domains.queries import DomainRow, KeyRow
+from postmta_ctl.system import System
+
+ED25519_SUFFIX = "-ed25519"
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key just made, its private half sealed."""
+
+    row: KeyRow
+    sealed_private_key: bytes
+
+    def values(self) -> dict[str, Any]:
+        """The columns of its row."""
+        return msgspec.structs.asdict(self.row) | {"sealed_private_key": self.sealed_private_key, "state": "active"}
+
+
+class PrivateKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A private key in the clear, on its way to a node. Never logged, never returned by the API."""
+
+    domain: str
+    selector: str
+    key_id: str
+    """Of another key when the domain was made anew with the same selector."""
+    pem: bytes
+    """PKCS #8."""
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.domain!r}, {self.selector!r})"
+
+
+def parse_selector(text: str) -> str:
+    """Read a selector that leaves room for the suffix of the second key.
+
+    Raises:
+        InputError: ``selector_syntax``.
+    """
+    return domain_names.parse_selector(text, longest=63 - len(ED25519_SUFFIX))
+
+
+def make(master_key: bytes, domain: DomainRow, selector: str, random: Callable[[int], bytes]) -> list[NewKey]:
+    """Make and seal both keys. Takes a core for some hundred milliseconds: call it beside the event loop."""
+    selectors = {dkim.RSA: selector, dkim.ED25519: selector + ED25519_SUFFIX}
+    return [_new_key(master_key, domain, name, algorithm, random) for algorithm, name in selectors.items()]
+
+
+def _new_key(
+    master_key: bytes, domain: DomainRow, selector: str, algorithm: str, random: Callable[[int], bytes]
+) -> NewKey:
+    pair = dkim.generate(algorithm)
+    place, nonce = _place(domain.id, domain.name, selector), random(secrets.NONCE_OCTETS)
+    row = KeyRow(
+        id=new_id(domain.created_at),
+        domain_id=domain.id,
+        selector=selector,
+        algorithm=algorithm,
+        public_record=pair.record,
+        created_at=domain.created_at,
+    )
+    return NewKey(row=row, sealed_private_key=secrets.seal(master_key, pair.private_pem, aad=place, nonce=nonce))
+
+
+async def private_keys(system: System, connection: AsyncConnection, names: Collection[str]) -> list[PrivateKey]:
+    """The private keys of those of the named domains that are verified, for the nodes to sign with.
+
+    Raises:
+        SealError: The master key is another than that of the time when a key was made, or the row was tampered with.
+    """
+    rows = await queries.sealed_keys(connection, names)
+    return [
+        PrivateKey(
+            domain=row.name,
+            selector=row.selector,
+            key_id=row.id,
+            pem=secrets.unseal(
+                system.keys.master_key, row.sealed_private_key, aad=_place(row.domain_id, row.name, row.selector)
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _place(domain_id: str, name: str, selector: str) -> bytes:
+    """A sealed key opens for its own domain and selector only, wherever a row is copied to."""
+    return f"dkim_keys/{domain_id}/{name}/{selector}".encode()

@@ -1,0 +1,177 @@
+"""SQL of sending domains."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.compiler.model import SendingDomain, SigningKey
+from postmta_ctl.store.paging import PageRequest
+from postmta_ctl.store.tables import dkim_keys, domains, messages, organizations, outbox
+
+Status = Literal["pending", "verified", "failing"]
+VERIFIED: Status = "verified"
+
+_NAMES_PER_QUERY = 1000
+"""Both engines limit how many parameters a statement may have."""
+
+
+class DomainRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain that an organization claims, or has proved to be its own."""
+
+    id: str
+    organization_id: str
+    name: str
+    status: Status
+    """Mail may come from a ``verified`` one only."""
+    ownership_token: str
+    checks: list[Any] | None
+    checked_at: datetime | None
+    verified_at: datetime | None
+    """Since when the organization holds the name; at most one does."""
+    created_at: datetime
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The public side of a DKIM key."""
+
+    id: str
+    domain_id: str
+    selector: str
+    algorithm: str
+    public_record: str
+    created_at: datetime
+
+
+class SealedKeyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A private DKIM key as it is kept: encrypted."""
+
+    id: str
+    domain_id: str
+    name: str
+    selector: str
+    sealed_private_key: bytes
+
+
+_DOMAIN = select(*(domains.c[name] for name in DomainRow.__struct_fields__))
+_KEY = select(*(dkim_keys.c[name] for name in KeyRow.__struct_fields__))
+
+
+async def verified_domain(connection: AsyncConnection, organization_id: str, name: str) -> DomainRow | None:
+    """The organization's domain of this name (A-labels, lower case), if mail may come from it: one index look-up."""
+    return _row(await connection.execute(_named(organization_id, name).where(domains.c.status == VERIFIED)))
+
+
+async def by_name(connection: AsyncConnection, organization_id: str, name: str) -> DomainRow | None:
+    """The organization's domain of this name, whatever its status."""
+    return _row(await connection.execute(_named(organization_id, name)))
+
+
+async def by_id(
+    connection: AsyncConnection, organization_id: str, domain_id: str, *, lock: bool = False
+) -> DomainRow | None:
+    """A domain of the organization; ``lock`` keeps others from changing it until the transaction ends."""
+    query = _DOMAIN.where(*_owned(organization_id, domain_id))
+    return _row(await connection.execute(query.with_for_update() if lock else query))
+
+
+async def other_holder(connection: AsyncConnection, row: DomainRow) -> DomainRow | None:
+    """The domain of the same name that another organization has proved to be its own."""
+    held = _DOMAIN.where(domains.c.name == row.name, domains.c.verified_at.is_not(None), domains.c.id != row.id)
+    return _row(await connection.execute(held.with_for_update()))
+
+
+async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[DomainRow]:
+    """One page of the organization's domains, and one more."""
+    query = paging.apply(_DOMAIN.where(domains.c.organization_id == organization_id), domains.c.id)
+    return [DomainRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def of_names(connection: AsyncConnection, names: Collection[str]) -> list[DomainRow]:
+    """Every organization's domains of these names."""
+    query = _DOMAIN.where(domains.c.name.in_(names)).order_by(domains.c.id)
+    return [DomainRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def keys_of(connection: AsyncConnection, rows: Sequence[DomainRow]) -> dict[str, list[KeyRow]]:
+    """The DKIM keys of each domain by the domain's id, in the order they were made."""
+    query = _KEY.where(dkim_keys.c.domain_id.in_([row.id for row in rows])).order_by(dkim_keys.c.id)
+    found: defaultdict[str, list[KeyRow]] = defaultdict(list)
+    for row in (await connection.execute(query)).mappings():
+        found[row["domain_id"]].append(KeyRow(**row))
+    return found
+
+
+async def signing_keys(connection: AsyncConnection) -> tuple[SendingDomain, ...]:
+    """Every verified domain with its keys, as the policy is made of them; sorted by name."""
+    query = (
+        select(domains.c.name, organizations.c.slug, dkim_keys.c.selector, dkim_keys.c.algorithm)
+        .join_from(domains, organizations)
+        .join(dkim_keys, dkim_keys.c.domain_id == domains.c.id)
+        .where(domains.c.status == VERIFIED)
+        .order_by(dkim_keys.c.id)
+    )
+    found: defaultdict[tuple[str, str], list[SigningKey]] = defaultdict(list)
+    for row in await connection.execute(query):
+        found[row.name, row.slug].append(SigningKey(selector=row.selector, algorithm=row.algorithm))
+    return tuple(SendingDomain(name=name, organization=slug, keys=tuple(keys)) for (name, slug), keys in found.items())
+
+
+async def sealed_keys(connection: AsyncConnection, names: Collection[str]) -> list[SealedKeyRow]:
+    """The private keys of those of the named domains that are verified."""
+    ordered = sorted(names)
+    query = select(
+        *(dkim_keys.c[name] for name in SealedKeyRow.__struct_fields__ if name != "name"), domains.c.name
+    ).join_from(dkim_keys, domains)
+    found = []
+    for start in range(0, len(ordered), _NAMES_PER_QUERY):
+        some = ordered[start : start + _NAMES_PER_QUERY]
+        asked = query.where(domains.c.status == VERIFIED, domains.c.name.in_(some)).order_by(dkim_keys.c.id)
+        found += [SealedKeyRow(**row) for row in (await connection.execute(asked)).mappings()]
+    return found
+
+
+async def has_waiting_mail(connection: AsyncConnection, row: DomainRow) -> bool:
+    """Whether mail from the domain was accepted that no node has taken yet."""
+    waiting = (
+        select(outbox.c.recipient_id)
+        .join(messages, messages.c.id == outbox.c.message_id)
+        .where(messages.c.organization_id == row.organization_id, messages.c.domain == row.name)
+    )
+    return bool(await connection.scalar(select(exists(waiting))))
+
+
+async def add(connection: AsyncConnection, row: DomainRow, keys: Sequence[dict[str, Any]]) -> None:
+    """Insert a domain with its keys."""
+    await connection.execute(insert(domains).values(**msgspec.structs.asdict(row)))
+    await connection.execute(insert(dkim_keys), keys)
+
+
+async def save(connection: AsyncConnection, row: DomainRow) -> None:
+    """Write the state of a domain and its last checks."""
+    values = {name: getattr(row, name) for name in ("status", "checks", "checked_at", "verified_at")}
+    await connection.execute(update(domains).where(domains.c.id == row.id).values(**values))
+
+
+async def remove(connection: AsyncConnection, row: DomainRow) -> None:
+    """Delete a domain, and its keys with it."""
+    await connection.execute(delete(domains).where(domains.c.id == row.id))
+
+
+def _named(organization_id: str, name: str) -> Any:
+    return _DOMAIN.where(domains.c.organization_id == organization_id, domains.c.name == name)
+
+
+def _owned(organization_id: str, domain_id: str) -> tuple[Any, ...]:
+    return domains.c.id == domain_id, domains.c.organization_id == organization_id
+
+
+def _row(result: Any) -> DomainRow | None:
+    row = result.mappings().one_or_none()
+    return None if row is None else DomainRow(**row)

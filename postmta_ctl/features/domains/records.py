@@ -1,0 +1,91 @@
+"""A domain's DNS records: what should be published, what was found, and how both are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from postmta_ctl.clients.dns import Answer
+from postmta_ctl.core import dns_records
+from postmta_ctl.core.dns_records import PublishedKey
+from postmta_ctl.core.domain_names import parse_host
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.verdicts import Verdict
+from postmta_ctl.features.domains.queries import DomainRow, KeyRow
+from postmta_ctl.features.domains.schemas import DkimKey, DnsRecord, Domain, RecordCheck
+from postmta_ctl.settings import Settings
+
+OWNERSHIP = "ownership"
+MAX_FOUND = 20
+"""Values kept of one look-up: somebody else's zone may hold any number."""
+MAX_FOUND_LENGTH = 2048
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A record and what its look-up came to, as the domain's row keeps it."""
+
+    record: dns_records.DnsRecord
+    verdict: Verdict
+    found: list[str]
+
+
+def expected(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> list[dns_records.DnsRecord]:
+    """The records that the owner of the domain should publish."""
+    return dns_records.expected_records(
+        row.name,
+        ownership_token=row.ownership_token,
+        keys=[PublishedKey(key.selector, key.public_record) for key in keys],
+        bounce_domain=settings.bounces,
+        tracking_host=_tracking_host(settings),
+    )
+
+
+def _tracking_host(settings: Settings) -> str | None:
+    """The public host will do, unless it is an address or ``localhost``: nothing can point there."""
+    try:
+        return parse_host(settings.tracking_host or settings.public_host)
+    except InputError:
+        return None
+
+
+def judged(record: dns_records.DnsRecord, answer: Answer) -> Judged:
+    """Judge a look-up."""
+    verdict = dns_records.judge(record, None if answer.status == "failed" else answer.values)
+    return Judged(record=record, verdict=verdict, found=[text[:MAX_FOUND_LENGTH] for text in answer.values[:MAX_FOUND]])
+
+
+def proves(settings: Settings, row: DomainRow, found: Sequence[str]) -> bool:
+    """Whether the ownership record of this row is among those found."""
+    record = next(record for record in expected(settings, row, []) if record.purpose == OWNERSHIP)
+    return dns_records.judge(record, found).verdict == "ok"
+
+
+def shown(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> Domain:
+    """The domain as the API shows it. A check is shown beside the very record it looked for, and no other."""
+    checks = {judged.record: judged for judged in msgspec.convert(row.checks or [], list[Judged])}
+    return Domain(
+        id=row.id,
+        domain=row.name,
+        status=row.status,
+        dkim_keys=[DkimKey(selector=key.selector, algorithm=key.algorithm, created_at=key.created_at) for key in keys],
+        dns_records=[_shown(record, checks.get(record)) for record in expected(settings, row, keys)],
+        checked_at=row.checked_at,
+        verified_at=row.verified_at,
+        created_at=row.created_at,
+    )
+
+
+def _shown(record: dns_records.DnsRecord, judged: Judged | None) -> DnsRecord:
+    return DnsRecord(
+        purpose=record.purpose,
+        type=record.type,
+        name=record.name,
+        value=record.value,
+        required=record.required,
+        check=_check(judged) if judged else None,
+    )
+
+
+def _check(judged: Judged) -> RecordCheck:
+    return RecordCheck(verdict=judged.verdict.verdict, found=judged.found, explanation=judged.verdict.explanation)

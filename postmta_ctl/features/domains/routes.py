@@ -1,0 +1,46 @@
+"""``/api/v1/domains``."""
+
+from litestar import Router, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from postmta_ctl.features.domains import service, verification
+from postmta_ctl.features.domains.schemas import Domain, DomainCreate
+from postmta_ctl.store.paging import Page
+from postmta_ctl.web import Caller, Paging, TheSystem, scope
+
+
+@post("/", opt=scope("domains:write"), summary="Create domain with DKIM key generation")
+async def create_domain(system: TheSystem, principal: Caller, data: JSONBody[DomainCreate]) -> Domain:
+    """The answer lists the DNS records to publish; mail is refused until they are verified."""
+    return await service.create(system, principal, data)
+
+
+@get("/", opt=scope("domains:read"), summary="List all domains")
+async def list_domains(system: TheSystem, principal: Caller, paging: Paging) -> Page[Domain]:
+    """Newest first."""
+    return await service.list_domains(system, principal, paging)
+
+
+@get("/{domain_id:str}", opt=scope("domains:read"), summary="Get domain details")
+async def get_domain(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> Domain:
+    """With its DNS records and what the last verification found."""
+    return await service.get(system, principal, domain_id)
+
+
+@post("/{domain_id:str}/verify", opt=scope("domains:write"), status_code=200, summary="Verify domain DNS configuration")
+async def verify_domain(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> Domain:
+    """Looks every record up now. A look-up that fails never takes a verification back."""
+    return await verification.verify(system, principal, domain_id)
+
+
+@delete("/{domain_id:str}", opt=scope("domains:write"), summary="Delete a domain")
+async def delete_domain(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> None:
+    """Refused with 409 while accepted mail from it waits for a node. Its DKIM keys are gone for good."""
+    await service.delete(system, principal, domain_id)
+
+
+router = Router(
+    "/api/v1/domains",
+    route_handlers=[create_domain, list_domains, get_domain, verify_domain, delete_domain],
+    tags=["Domains"],
+)

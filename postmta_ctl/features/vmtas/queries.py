@@ -1,0 +1,93 @@
+"""SQL of virtual MTAs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import RowMapping, delete, exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core.warmup import Progress
+from postmta_ctl.store.paging import PageRequest
+from postmta_ctl.store.tables import messages, organizations, outbox, retired_vmtas, vmtas
+
+State = Literal["active", "warming", "paused"]
+
+
+class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual MTA."""
+
+    id: str
+    organization_id: str
+    name: str
+    ip_address: str
+    ehlo_domain: str
+    state: State
+    version: int
+    warmup: Progress | None
+    updated_at: datetime
+    created_at: datetime
+
+
+_VMTA = select(*(vmtas.c[name] for name in VmtaRow.__struct_fields__))
+
+
+async def by_id(
+    connection: AsyncConnection, organization_id: str, vmta_id: str, *, lock: bool = False
+) -> VmtaRow | None:
+    """A vMTA of the organization; ``lock`` keeps others from changing it until the transaction ends."""
+    query = _VMTA.where(vmtas.c.id == vmta_id, vmtas.c.organization_id == organization_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
+    return None if row is None else _vmta(row)
+
+
+async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[VmtaRow]:
+    """One page of the organization's vMTAs, and one more."""
+    query = paging.apply(_VMTA.where(vmtas.c.organization_id == organization_id), vmtas.c.id)
+    return [_vmta(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def of_all(connection: AsyncConnection) -> list[tuple[str, VmtaRow]]:
+    """Every vMTA with the slug of its organization, sorted by both names."""
+    query = _VMTA.add_columns(organizations.c.slug).join_from(vmtas, organizations)
+    found = [(row["slug"], _vmta(row)) for row in (await connection.execute(query)).mappings()]
+    # Sorted here: the order of texts is another in each database.
+    return sorted(found, key=lambda one: (one[0], one[1].name))
+
+
+async def add(connection: AsyncConnection, row: VmtaRow) -> None:
+    """Insert a vMTA."""
+    await connection.execute(insert(vmtas).values(**msgspec.structs.asdict(row)))
+
+
+async def retired_version(connection: AsyncConnection, organization_id: str, name: str) -> int:
+    """The last version that a deleted vMTA of this name had; 0 if there was none."""
+    return await connection.scalar(select(retired_vmtas.c.version).where(*_retired(organization_id, name))) or 0
+
+
+async def has_waiting_mail(connection: AsyncConnection, row: VmtaRow) -> bool:
+    """Whether mail was accepted that must leave from this vMTA and that no node has taken yet."""
+    waiting = (
+        select(outbox.c.recipient_id)
+        .join(messages, messages.c.id == outbox.c.message_id)
+        .where(messages.c.organization_id == row.organization_id, messages.c.vmta == row.name)
+    )
+    return bool(await connection.scalar(select(exists(waiting))))
+
+
+async def retire(connection: AsyncConnection, row: VmtaRow) -> None:
+    """Delete a vMTA, and remember the version that its name had."""
+    await connection.execute(delete(vmtas).where(vmtas.c.id == row.id))
+    await connection.execute(delete(retired_vmtas).where(*_retired(row.organization_id, row.name)))
+    values = {"organization_id": row.organization_id, "name": row.name, "version": row.version}
+    await connection.execute(insert(retired_vmtas).values(**values))
+
+
+def _retired(organization_id: str, name: str) -> tuple[Any, ...]:
+    return retired_vmtas.c.organization_id == organization_id, retired_vmtas.c.name == name
+
+
+def _vmta(row: RowMapping) -> VmtaRow:
+    return msgspec.convert({name: row[name] for name in VmtaRow.__struct_fields__}, VmtaRow)

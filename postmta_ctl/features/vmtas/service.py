@@ -1,0 +1,145 @@
+"""Creating, showing and deleting virtual MTAs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.compiler.names import SLUG
+from postmta_ctl.core.domain_names import parse_host
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.ids import is_id, new_id
+from postmta_ctl.core.ip_addresses import is_public, parse_source_address
+from postmta_ctl.errors import AlreadyExists, FieldError, InUse, NotFound
+from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.fields import Fields
+from postmta_ctl.features.policy import changes
+from postmta_ctl.features.vmtas import queries, warmup
+from postmta_ctl.features.vmtas.queries import VmtaRow
+from postmta_ctl.features.vmtas.schemas import Vmta, VmtaCreate
+from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.system import System
+
+
+async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta:
+    """Make a vMTA for the organization.
+
+    Its version goes on where a deleted one of the same name stopped: nodes keep the address of a source for as long
+    as its queues are busy, so no name of a source may ever stand for two addresses.
+
+    Raises:
+        InvalidRequest: A field cannot be accepted.
+        AlreadyExists: The organization has a vMTA of this name, or somebody has this address.
+    """
+    row = _row(principal, data, system.now())
+    try:
+        async with system.db.transaction() as connection:
+            version = 1 + await queries.retired_version(connection, row.organization_id, row.name)
+            row = msgspec.structs.replace(row, version=version)
+            await queries.add(connection, row)
+            await _record(connection, principal, f"vMTA {row.name} created", row.created_at)
+    except IntegrityError as error:
+        raise _exists(error) from error
+    return _shown(row, row.created_at)
+
+
+def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
+    fields = Fields()
+    name = fields.read("name", _slug, data.name)
+    ip_address = fields.read("ip_address", parse_source_address, data.ip_address)
+    ehlo_domain = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
+    progress = warmup.begin(data.warmup, fields)
+    fields.done()
+    return VmtaRow(
+        id=new_id(now),
+        organization_id=principal.organization_id,
+        name=name,
+        ip_address=ip_address,
+        ehlo_domain=ehlo_domain,
+        state="warming" if progress else "active",
+        version=1,
+        warmup=progress,
+        updated_at=now,
+        created_at=now,
+    )
+
+
+def _slug(text: str) -> str:
+    # A queue and a source carry the name, and neither escapes anything.
+    if not SLUG.match(text):
+        raise InputError("name_syntax", "must be 1 to 63 of a-z, 0-9 and -")
+    return text
+
+
+def _exists(error: IntegrityError) -> AlreadyExists:
+    # SQLite names the columns, PostgreSQL the constraint, which is named after them.
+    if "ip_address" in str(error.orig):
+        field, message = "ip_address", "there is a vMTA of this address already; an address belongs to one only"
+    else:
+        field, message = "name", "your organization has a vMTA of this name already"
+    return AlreadyExists(f"{field}: {message}.", errors=(FieldError(field=field, message=message, code="taken"),))
+
+
+async def list_vmtas(system: System, principal: Principal, paging: PageRequest) -> Page[Vmta]:
+    """The organization's vMTAs, newest first."""
+    now = system.now()
+    async with system.db.reading() as connection:
+        rows = await queries.of_organization(connection, principal.organization_id, paging)
+    return paging.page([_shown(row, now) for row in rows])
+
+
+async def get(system: System, principal: Principal, vmta_id: str) -> Vmta:
+    """One vMTA.
+
+    Raises:
+        NotFound: The organization has no such vMTA.
+    """
+    async with system.db.reading() as connection:
+        return _shown(await _found(connection, principal, vmta_id), system.now())
+
+
+async def delete(system: System, principal: Principal, vmta_id: str) -> None:
+    """Delete a vMTA. What a node has taken of its mail already is the node's to deliver.
+
+    Raises:
+        NotFound: The organization has no such vMTA.
+        InUse: Accepted mail that must leave from it waits for a node.
+    """
+    async with system.db.transaction() as connection:
+        row = await _found(connection, principal, vmta_id, lock=True)
+        if await queries.has_waiting_mail(connection, row):
+            raise InUse("Accepted mail that must leave from this vMTA still waits for a node; try again later.")
+        await queries.retire(connection, row)
+        await _record(connection, principal, f"vMTA {row.name} deleted", system.now())
+
+
+async def _found(connection: AsyncConnection, principal: Principal, vmta_id: str, *, lock: bool = False) -> VmtaRow:
+    # PostgreSQL takes no NUL in a text, so what is no id is not looked for.
+    row = await queries.by_id(connection, principal.organization_id, vmta_id, lock=lock) if is_id(vmta_id) else None
+    if row is None:
+        raise NotFound("There is no such vMTA.")
+    return row
+
+
+async def _record(connection: AsyncConnection, principal: Principal, summary: str, now: datetime) -> None:
+    await changes.record(
+        connection, organization_id=principal.organization_id, author=principal.name, summary=summary, now=now
+    )
+
+
+def _shown(row: VmtaRow, now: datetime) -> Vmta:
+    return Vmta(
+        id=row.id,
+        name=row.name,
+        ip_address=row.ip_address,
+        is_public=is_public(row.ip_address),
+        ehlo_domain=row.ehlo_domain,
+        state=row.state,
+        version=row.version,
+        warmup=warmup.shown(row, now.date()),
+        updated_at=row.updated_at,
+        created_at=row.created_at,
+    )
