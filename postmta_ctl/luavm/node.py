@@ -146,6 +146,7 @@ class NodeRuntime:
     def bump_epoch(self) -> None:
         """A new configuration epoch: contexts are dropped, and memoized results that asked for it."""
         self.epoch += 1
+        self.__dict__.pop("_sources", None)
 
     def memo_cache(self, name: str, params: Mapping[str, Any]) -> MemoCache:
         """The cache of that name; other parameters than before replace it with an empty one, as in kumod."""

@@ -94,9 +94,20 @@ def test_a_folder_without_a_policy(tmp_path: Path) -> None:
     assert [finding.code for finding in check_policy(tmp_path)] == ["no_policy"]
 
 
-def test_checking_reaches_no_network(lint: Lint) -> None:
-    findings = lint("kumo.on('pre_init', function() kumo.http.build_client({}):get('http://127.0.0.1:1/'):send() end)")
-    assert [finding.code for finding in findings] == ["http_failure"]
+@pytest.mark.parametrize(
+    ("code", "call"),
+    [
+        ("http_failure", "kumo.http.build_client({}):get('http://127.0.0.1:1/'):send()"),
+        ("not_simulated", "kumo.nats.connect { servers = { 'x' } }"),
+    ],
+)
+def test_what_cannot_be_had_here_is_a_warning(lint: Lint, code: str, call: str) -> None:
+    findings = lint(f"kumo.on('pre_init', function() {call} end)")
+    assert [(finding.code, finding.severity) for finding in findings] == [(code, "warning")]
+
+
+def test_sleeping_takes_no_time(lint: Lint) -> None:
+    assert lint("kumo.on('pre_init', function() kumo.sleep(86400) end)") == []
 
 
 def test_steps_of_many_lines_keep_their_place(lint: Lint) -> None:
