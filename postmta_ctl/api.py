@@ -6,16 +6,24 @@ from litestar.types import ControllerRouterHandler
 
 from postmta_ctl.features.api_keys.routes import router as api_keys
 from postmta_ctl.features.auth.routes import router as auth
+from postmta_ctl.features.domains.routes import router as domains
 from postmta_ctl.features.health.routes import health
 from postmta_ctl.features.ingest.routes import router as ingest
 from postmta_ctl.features.messages.routes import router as messages
+from postmta_ctl.features.nodes.routes import router as nodes
+from postmta_ctl.features.policy.routes import router as policy
 from postmta_ctl.features.tracking.routes import router as tracking
+from postmta_ctl.features.vmtas.routes import router as vmtas
 
 ROUTES: list[ControllerRouterHandler] = [
     health,
     auth,
     api_keys,
+    domains,
+    vmtas,
     messages,
     ingest,
     tracking,
+    nodes,
+    policy,
 ]

@@ -6,7 +6,7 @@ One lifespan opens and closes everything: the database and its migrations, the c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -19,9 +19,11 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from postmta_ctl import web
 from postmta_ctl.api import ROUTES
-from postmta_ctl.clients.dns import SystemResolver
+from postmta_ctl.clients.dns import Resolver, SystemResolver
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.errors import PostMTAError
+from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
+from postmta_ctl.features.nodes import embedded
 from postmta_ctl.keys import load_keys
 from postmta_ctl.middleware import RequestId
 from postmta_ctl.settings import Settings
@@ -35,13 +37,20 @@ from postmta_ctl.workers.schedule import JOBS
 def create_system(settings: Settings) -> System:
     """The real parts."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = Database(settings.database)
     return System(
         settings=settings,
-        db=Database(settings.database),
+        db=db,
         keys=load_keys(settings),
-        resolver=SystemResolver(None if settings.dns == "system" else settings.dns),
+        resolver=_resolver(settings, db),
         kumod=KumodClient(),
     )
+
+
+def _resolver(settings: Settings, db: Database) -> Resolver:
+    if settings.dns == "sandbox":
+        return SandboxResolver(db, settings)
+    return SystemResolver(None if settings.dns == "system" else settings.dns)
 
 
 def create_app(settings: Settings, *, system: System | None = None, jobs: bool = True) -> Litestar:
@@ -57,7 +66,9 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await upgrade(system.db)
-        async with running(system, JOBS if jobs else ()):
+        node = embedded.running(system) if jobs and settings.embedded_node else nullcontext()
+        # Inside the node's block: what the jobs hold, they may still give to it.
+        async with node, running(system, JOBS if jobs else ()):
             yield
         await system.kumod.close()
         await system.db.close()
@@ -66,7 +77,6 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         route_handlers=ROUTES,
         lifespan=[lifespan],
         guards=[web.guard],
-        middleware=[RequestId],
         dependencies={
             "system": Provide(web.provide_system, sync_to_thread=False),
             "principal": Provide(web.provide_principal, sync_to_thread=False),
@@ -78,6 +88,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         logging_config=None,
     )
     app.state.system = system
+    # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
+    app.asgi_handler = RequestId(app.asgi_handler)
     return app
 
 

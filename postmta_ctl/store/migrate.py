@@ -6,6 +6,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from postmta_ctl.store.engine import Database
@@ -30,3 +32,14 @@ def _upgrade(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+async def current(db: Database) -> str | None:
+    """The revision that the database has; None before the first."""
+    async with db.reading() as connection:
+        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+
+def newest() -> str | None:
+    """The revision that this version of the program works with."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from postmta_ctl.features.messages.relay import relay
+from postmta_ctl.features.messages.service import forget_answers
+from postmta_ctl.features.nodes.watch import watch_nodes
+from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
 from postmta_ctl.system import System
 
 
@@ -19,4 +23,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """True means that more is waiting: the next run follows at once."""
 
 
-JOBS: tuple[Job, ...] = ()
+JOBS: tuple[Job, ...] = (
+    Job(name="relay", every=0.05, run=relay),
+    Job(name="publish pending changes", every=0.5, run=publish_pending),
+    Job(name="watch nodes", every=5.0, run=watch_nodes),
+    Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
+    Job(name="forget idempotency keys", every=600.0, run=forget_answers),
+)

@@ -1,0 +1,91 @@
+"""``postmta node``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import rich_click as click
+
+from postmta_ctl.cli.output import as_json, print_json, print_table
+from postmta_ctl.cli.running import with_system
+from postmta_ctl.errors import NotFound
+from postmta_ctl.features.nodes import service
+from postmta_ctl.features.nodes.schemas import Node, NodeCreate
+from postmta_ctl.system import System
+
+
+@click.group()
+def node() -> None:
+    """Add, list and remove KumoMTA nodes."""
+
+
+@node.command()
+@click.argument("name")
+@click.option("--admin-url", required=True, help="Where the node's HTTP listener is reached: http://10.0.0.5:8000")
+@click.option(
+    "--policy-dir",
+    required=True,
+    type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
+    help="The folder that the node reads its policy from.",
+)
+@click.option("--file-owner", help="The user kumod runs as, to own the files that hold secrets.")
+@as_json
+def add(name: str, admin_url: str, policy_dir: Path, file_owner: str | None, as_json: bool) -> None:
+    """Add a node: make its tokens, and write what it needs into its policy folder.
+
+    Example: postmta node add mx-1 --admin-url http://127.0.0.1:8000 --policy-dir /opt/kumomta/etc/policy
+    --file-owner kumod
+    """
+    given = {"name": name, "admin_url": admin_url, "policy_dir": str(policy_dir), "file_owner": file_owner}
+    try:
+        data = msgspec.convert(given, NodeCreate)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from error
+    added = with_system(lambda system: service.add(system, data))
+    if as_json:
+        print_json(added)
+        return
+    click.echo(f"Added node {name}. Next:")
+    for number, step in enumerate(added.next_steps, 1):
+        click.echo(f"  {number}. {step}")
+
+
+@node.command("list")
+@as_json
+def list_nodes(as_json: bool) -> None:
+    """List the nodes: what each is switched to, what it says it runs, and what is wrong.
+
+    Example: postmta node list --json
+    """
+    nodes = with_system(service.list_nodes)
+    if as_json:
+        print_json(nodes)
+        return
+    columns = ("NAME", "KIND", "ADMIN URL", "PUBLISHED", "RUNNING", "LAST SEEN", "TROUBLE")
+    print_table(columns, (_cells(one) for one in nodes))
+
+
+def _cells(one: Node) -> tuple[object, ...]:
+    restart = f"restart needed: {', '.join(one.restart_needed)}" if one.restart_needed else None
+    trouble = "; ".join(text for text in (one.last_error, restart) if text)
+    return one.name, one.kind, one.admin_url, one.published_release, one.running_release, one.last_seen_at, trouble
+
+
+@node.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget a node. Its files stay; its log records are refused from now on.
+
+    Example: postmta node remove mx-1
+    """
+    with_system(lambda system: _remove(system, name))
+    click.echo(f"Removed node {name}.")
+
+
+async def _remove(system: System, name: str) -> None:
+    for one in await service.list_nodes(system):
+        if one.name == name:
+            await service.remove(system, one.id)
+            return
+    raise NotFound(f"There is no node {name}.")

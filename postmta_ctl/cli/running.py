@@ -1,0 +1,48 @@
+"""What commands share that work on the database themselves, with or without a server beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from postmta_ctl.app import create_system
+from postmta_ctl.logging import configure_logging
+from postmta_ctl.settings import load
+from postmta_ctl.store.migrate import upgrade
+from postmta_ctl.system import System
+
+T = TypeVar("T")
+
+
+def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = True) -> T:
+    """Run an action with the real parts.
+
+    Args:
+        action: What to do.
+        migrate: Bring an embedded database to the newest schema first; one that is a server's is left to
+            ``postmta db upgrade``.
+    """
+    settings = load()
+    # What a command has to say goes to its output; the log is for what goes wrong.
+    configure_logging(msgspec.structs.replace(settings, log_level="warning", log_format="console"))
+
+    async def run() -> T:
+        system = create_system(settings)
+        try:
+            if migrate and system.db.is_sqlite:
+                await upgrade(system.db)
+            return await action(system)
+        finally:
+            await system.kumod.close()
+            await system.db.close()
+
+    return asyncio.run(run())
+
+
+def author() -> str:
+    """How a change made by a command is signed."""
+    return f"{getpass.getuser()} (command line)"

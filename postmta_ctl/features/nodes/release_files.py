@@ -1,0 +1,125 @@
+"""The folders of releases in a node's policy folder: written beside, moved into place whole, never changed.
+
+Whoever is killed here leaves at most a folder whose name begins with a dot, which the next publication removes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from postmta_ctl.compiler.bundle import MANIFEST, Bundle
+from postmta_ctl.compiler.names import release_folder
+from postmta_ctl.compiler.node_files import current_release, sync_folder
+
+KEPT = 10
+"""Releases that stay on a node."""
+
+_FOLDER = re.compile(r"\d{6,}-[0-9a-f]{12}")
+
+
+class ReleaseChanged(Exception):
+    """The folder of the release holds something else than was published: somebody edited it by hand."""
+
+
+def put_release(policy_dir: Path, number: int, bundle: Bundle) -> str:
+    """Write a release, durably; does nothing when it is there.
+
+    Returns:
+        The name of its folder, for ``node_files.switch_release``.
+
+    Raises:
+        ReleaseChanged: The folder is there with other content, which is not overwritten.
+        OSError: It cannot be written.
+    """
+    releases = policy_dir / "releases"
+    folder = releases / release_folder(number, bundle.digest)
+    contents = bundle.contents(number)
+    if folder.exists():
+        _require_same(folder, bundle, contents[MANIFEST])
+        return folder.name
+    make_folder(releases)
+    _remove_unfinished(releases)
+    staged = releases / f".{folder.name}"
+    _write(staged, contents, _running(policy_dir))
+    staged.rename(folder)
+    sync_folder(releases)
+    return folder.name
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that kumod can look into, whatever the umask; one that is there is left as it is."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+def prune(policy_dir: Path) -> None:
+    """Remove all but the newest releases; the one that is switched to stays in any case."""
+    releases = policy_dir / "releases"
+    folders = sorted((path for path in releases.iterdir() if _FOLDER.fullmatch(path.name)), key=_number)
+    for folder in folders[:-KEPT]:
+        if folder.name != current_release(policy_dir):
+            shutil.rmtree(folder)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.partition("-")[0])
+
+
+def _require_same(folder: Path, bundle: Bundle, manifest: bytes) -> None:
+    found = folder / MANIFEST
+    if not found.is_file() or found.read_bytes() != manifest or Bundle.read(folder).digest != bundle.digest:
+        raise ReleaseChanged(f"{folder} is not as it was published: somebody changed it by hand")
+
+
+def _remove_unfinished(releases: Path) -> None:
+    for path in releases.glob(".*"):
+        shutil.rmtree(path)
+
+
+def _running(policy_dir: Path) -> Path | None:
+    name = current_release(policy_dir)
+    return None if name is None else policy_dir / "releases" / name
+
+
+def _write(staged: Path, contents: dict[str, bytes], previous: Path | None) -> None:
+    """All files, then all of them to the disk: one by one, each would wait for a commit of the file system."""
+    written = [path for path, content in contents.items() if _place(staged / path, content, previous, path)]
+    for path in written:
+        _sync_file(staged / path)
+    for folder in sorted({(staged / path).parent for path in contents} | {staged}, reverse=True):
+        sync_folder(folder)
+
+
+def _place(target: Path, content: bytes, previous: Path | None, path: str) -> bool:
+    """Put one file there; false if it is a hard link to the same file of the release before."""
+    make_folder(target.parent)
+    if previous is not None and _link(previous / path, content, target):
+        return False
+    target.write_bytes(content)
+    # Read-only, since releases share the file: an edit in one would be an edit in all.
+    target.chmod(0o444)
+    return True
+
+
+def _link(source: Path, content: bytes, target: Path) -> bool:
+    try:
+        if source.read_bytes() != content:
+            return False
+        os.link(source, target)
+    except OSError:
+        # Not there, too many links, or a file system without them.
+        return False
+    return True
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,36 @@
+"""``/api/v1/nodes``: for operators."""
+
+from litestar import Router, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from postmta_ctl.features.nodes import service
+from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate
+from postmta_ctl.store.paging import Page
+from postmta_ctl.web import TheSystem, scope
+
+
+@post("/", opt=scope("nodes:write"), summary="Add a KumoMTA node")
+async def add_node(system: TheSystem, data: JSONBody[NodeCreate]) -> NodeAdded:
+    """Its tokens are made here and written into its policy folder; ``next_steps`` says what its operator does."""
+    return await service.add(system, data)
+
+
+@get("/", opt=scope("nodes:read"), summary="List all nodes")
+async def list_nodes(system: TheSystem) -> Page[Node]:
+    """By name, on one page."""
+    return Page(await service.list_nodes(system))
+
+
+@get("/{node_id:str}", opt=scope("nodes:read"), summary="Get a node")
+async def get_node(system: TheSystem, node_id: FromPath[str]) -> Node:
+    """With the release it is switched to, and the one it says it runs."""
+    return await service.get(system, node_id)
+
+
+@delete("/{node_id:str}", opt=scope("nodes:write"), summary="Remove a node")
+async def remove_node(system: TheSystem, node_id: FromPath[str]) -> None:
+    """Its files stay as they are; its log records are refused from this moment on."""
+    await service.remove(system, node_id)
+
+
+router = Router("/api/v1/nodes", route_handlers=[add_node, list_nodes, get_node, remove_node], tags=["Nodes"])

@@ -1,0 +1,51 @@
+"""What the node routes take and give."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+NodeKind = Literal["kumod", "sandbox"]
+
+
+class NodeCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A KumoMTA node whose policy folder this host can write to."""
+
+    name: Annotated[str, Meta(pattern="^[a-z0-9-]{1,63}$", examples=["mx-1"])]
+    admin_url: Annotated[str, Meta(max_length=500, examples=["http://10.0.0.5:8000"])]
+    """Where its HTTP listener is reached from here."""
+    policy_dir: Annotated[str, Meta(max_length=1000, examples=["/opt/kumomta/etc/policy"])]
+    """The folder that it reads its policy from. It is made if it is not there."""
+    file_owner: Annotated[str, Meta(min_length=1, max_length=63, examples=["kumod"])] | None = None
+    """The user that kumod runs as, to own the files that hold secrets; absent: the user that writes them."""
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A node, and what is known of it."""
+
+    id: str
+    name: str
+    kind: NodeKind
+    admin_url: str
+    policy_dir: str
+    file_owner: str | None
+    published_release: int | None
+    """The release that its files are switched to."""
+    running_release: int | None
+    """The release that it said it runs when it was last asked."""
+    restart_needed: list[str]
+    """Settings that KumoMTA reads only at its start and that were published since."""
+    is_online: bool
+    online_since: datetime | None
+    last_seen_at: datetime | None
+    last_error: str | None
+    """What is wrong with it now."""
+    created_at: datetime
+
+
+class NodeAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """A new node, and what is left for its operator to do."""
+
+    node: Node
+    next_steps: list[str]

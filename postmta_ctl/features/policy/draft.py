@@ -1,0 +1,101 @@
+"""The policy as it would be published now, beside the one that is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.compiler.bundle import Bundle, ChangeClass, change_class, diff
+from postmta_ctl.compiler.check import Finding, check
+from postmta_ctl.compiler.lua import LuaLiteralError
+from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.compiler.render import render
+from postmta_ctl.features.policy import queries
+from postmta_ctl.features.policy.load import load_model
+from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
+from postmta_ctl.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What the rows of this moment compile to."""
+
+    model: PolicyModel
+    changes: list[ChangeRow]
+    """What changed since the newest release."""
+    findings: list[Finding]
+    bundle: Bundle | None
+    """None: the model has errors, and cannot be rendered."""
+    latest: ReleaseRow | None
+    latest_bundle: Bundle | None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the newest release is this very policy."""
+        return self.bundle is not None and self.latest is not None and self.bundle.digest == self.latest.digest
+
+    @property
+    def number(self) -> int:
+        """The release that this is, or would become."""
+        if self.latest is None:
+            return 1
+        return self.latest.number + (not self.is_published)
+
+    @property
+    def rendered(self) -> Bundle:
+        """The bundle of a draft whose model has no errors."""
+        if self.bundle is None:
+            raise ValueError("the model has errors")
+        return self.bundle
+
+    def diff(self) -> str:
+        """The change as a unified diff; empty when there is none, or nothing could be rendered."""
+        return "" if self.bundle is None else diff(self.latest_bundle, self.bundle)
+
+    def change_class(self) -> ChangeClass | None:
+        """What it takes to bring the change to a node; None when nothing could be rendered."""
+        return None if self.bundle is None else change_class(self.latest_bundle, self.bundle)
+
+
+async def draft_policy(system: System) -> Draft:
+    """Load, check and render, changing nothing."""
+    async with system.db.reading() as connection:
+        # First, so that a change that is listed here is in what is read after it, whatever commits in between.
+        changes = await queries.pending(connection)
+        model = await load_model(connection, system.settings, system.now().date())
+        latest = await queries.latest(connection)
+        files = {} if latest is None else await queries.files_of(connection, latest.number)
+    findings, bundle = await asyncio.to_thread(_compile, model)
+    latest_bundle = None
+    if latest is not None:
+        async with system.db.reading() as connection:
+            latest_bundle = await load_bundle(connection, files, like=bundle)
+    return Draft(
+        model=model, changes=changes, findings=findings, bundle=bundle, latest=latest, latest_bundle=latest_bundle
+    )
+
+
+def _compile(model: PolicyModel) -> tuple[list[Finding], Bundle | None]:
+    findings = check(model)
+    if any(finding.severity == "error" for finding in findings):
+        return findings, None
+    try:
+        return findings, render(model)
+    except LuaLiteralError as error:
+        return [*findings, Finding(code="no-lua-literal", message=str(error), where="policy")], None
+
+
+async def load_bundle(connection: AsyncConnection, files: dict[str, str], *, like: Bundle | None = None) -> Bundle:
+    """A release's bundle out of its blobs.
+
+    Args:
+        connection: Where the blobs are.
+        files: SHA-256 of each file by path, as the release lists them.
+        like: A bundle that shares most files with it; those are not fetched.
+    """
+    shared = {} if like is None else like.manifest(0).files
+    there = {} if like is None else {path: like.files[path] for path in files if shared.get(path) == files[path]}
+    blobs = await queries.contents(connection, {digest for path, digest in files.items() if path not in there})
+    return Bundle.of(there | {path: blobs[digest] for path, digest in files.items() if path not in there})

@@ -1,0 +1,114 @@
+"""Proving a policy before any node sees it.
+
+Each stands on the one before: the data make sense, the rendered Lua starts in our VM against a strict ``kumo``, mail
+of every tenant goes through it, and a real kumod takes it, where there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.check import Finding
+from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.errors import FieldError, PolicyRefused
+from postmta_ctl.features.policy import kumod_validate
+from postmta_ctl.features.policy.rehearsal import rehearse
+from postmta_ctl.luavm import check_policy
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """One proof of a policy, and how it ended."""
+
+    name: str
+    """``model``, ``lua``, ``traffic`` or ``kumod``."""
+    ok: bool | None
+    """Null: it could not be tried; ``detail`` says why."""
+    detail: str
+    findings: tuple[Finding, ...] = ()
+
+
+async def prove(model: PolicyModel, bundle: Bundle | None, findings: Sequence[Finding], *, kumod: str) -> list[Proof]:
+    """All proofs of a policy, in order; what stands on a failed one is not tried.
+
+    Args:
+        model: What the policy was made of.
+        bundle: The rendered policy; None if the model has errors.
+        findings: What is wrong with the model.
+        kumod: A kumod program, its path; empty: the one on the ``PATH``, if any.
+    """
+    proofs = [_of_model(findings)]
+    if bundle is None:
+        return proofs
+    proofs.append(await asyncio.to_thread(_of_lua, bundle))
+    if proofs[-1].ok:
+        proofs.append(await asyncio.to_thread(_of_traffic, model, bundle))
+    if proofs[-1].ok:
+        proofs.append(await _of_kumod(model, kumod))
+    return proofs
+
+
+def require(proofs: Iterable[Proof]) -> None:
+    """Refuse a policy of which a proof failed.
+
+    Raises:
+        PolicyRefused: Its ``errors`` are all findings.
+    """
+    failed = [proof for proof in proofs if proof.ok is False]
+    if not failed:
+        return
+    errors = tuple(_error(finding) for proof in failed for finding in proof.findings if finding.severity == "error")
+    detail = "; ".join(f"{proof.name}: {proof.detail}" for proof in failed)
+    raise PolicyRefused(f"No node has seen this policy, since a proof failed. {detail}", errors=errors)
+
+
+def _error(finding: Finding) -> FieldError:
+    return FieldError(field=finding.where, message=finding.message, code=finding.code)
+
+
+def _of_model(findings: Sequence[Finding]) -> Proof:
+    failed = any(finding.severity == "error" for finding in findings)
+    return Proof(name="model", ok=not failed, detail=_counted(findings), findings=tuple(findings))
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.severity for finding in findings)
+    return ", ".join(f"{count} {severity}{'s'[: count > 1]}" for severity, count in sorted(counts.items())) or "holds"
+
+
+def _of_lua(bundle: Bundle) -> Proof:
+    with TemporaryDirectory(prefix="postmta-proof-") as folder:
+        root = Path(folder) / "release"
+        bundle.write(root, release=0)
+        return prove_lua(root)
+
+
+def prove_lua(root: Path) -> Proof:
+    """Run the bundle in a folder in our VM: its start, and the walk through all it configures."""
+    findings = tuple(
+        Finding(code=found.code, message=found.message, where=found.where or "policy", severity=found.severity)
+        for found in check_policy(root)
+    )
+    failed = any(finding.severity == "error" for finding in findings)
+    return Proof(name="lua", ok=not failed, detail=_counted(findings), findings=findings)
+
+
+def _of_traffic(model: PolicyModel, bundle: Bundle) -> Proof:
+    with TemporaryDirectory(prefix="postmta-rehearsal-") as folder:
+        findings = tuple(rehearse(Path(folder), model, bundle))
+    return Proof(name="traffic", ok=not findings, detail=_counted(findings), findings=findings)
+
+
+async def _of_kumod(model: PolicyModel, kumod: str) -> Proof:
+    program = kumod_validate.find(kumod)
+    if program is None:
+        return Proof(name="kumod", ok=None, detail="no kumod is installed here")
+    ok, words = await kumod_validate.validate(program, model)
+    findings = () if ok else (Finding(code="kumod-refuses", message=words, where="kumod --validate"),)
+    return Proof(name="kumod", ok=ok, detail=words if ok else f"{program} --validate failed", findings=findings)

@@ -1,0 +1,151 @@
+"""SQL of releases, and of what waits for one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.compiler.bundle import ChangeClass
+from postmta_ctl.features.policy.proofs import Proof
+from postmta_ctl.store.tables import blobs, dkim_keys, domains, organizations, policy_changes, releases
+
+_CHUNK = 1000
+"""Values in one statement; SQLite and PostgreSQL take some 32,000."""
+T = TypeVar("T", int, str)
+
+
+class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the configuration that has an effect on the policy."""
+
+    id: int
+    organization_id: str | None
+    author: str
+    summary: str
+    created_at: datetime
+
+
+class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A release without its contents."""
+
+    number: int
+    digest: str
+    author: str
+    reason: str
+    change_class: ChangeClass
+    proofs: tuple[Proof, ...]
+    state: str
+    published_at: datetime | None
+    created_at: datetime
+
+
+_CHANGE = select(*(policy_changes.c[name] for name in ChangeRow.__struct_fields__))
+_RELEASE = select(*(releases.c[name] for name in ReleaseRow.__struct_fields__))
+
+
+async def slugs(connection: AsyncConnection) -> list[str]:
+    """Every organization's slug."""
+    return list(await connection.scalars(select(organizations.c.slug).order_by(organizations.c.slug)))
+
+
+async def key_ids(connection: AsyncConnection) -> dict[tuple[str, str], str]:
+    """Id of each DKIM key of a verified domain, by domain and selector."""
+    query = (
+        select(domains.c.name, dkim_keys.c.selector, dkim_keys.c.id)
+        .join_from(dkim_keys, domains)
+        .where(domains.c.status == "verified")
+    )
+    return {(row.name, row.selector): row.id for row in await connection.execute(query)}
+
+
+async def pending(connection: AsyncConnection) -> list[ChangeRow]:
+    """The changes that no release has taken up yet, oldest first."""
+    query = _CHANGE.where(policy_changes.c.release.is_(None)).order_by(policy_changes.c.id)
+    return [ChangeRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def changes_of(connection: AsyncConnection, number: int) -> list[ChangeRow]:
+    """The changes that a release took up, oldest first."""
+    query = _CHANGE.where(policy_changes.c.release == number).order_by(policy_changes.c.id)
+    return [ChangeRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def take_up(connection: AsyncConnection, change_ids: Collection[int], number: int) -> None:
+    """Note that these changes are in the release."""
+    for chunk in _chunks(change_ids):
+        await connection.execute(update(policy_changes).where(policy_changes.c.id.in_(chunk)).values(release=number))
+
+
+async def latest(connection: AsyncConnection) -> ReleaseRow | None:
+    """The newest release: the one that every node should run."""
+    return _row(await connection.execute(_RELEASE.order_by(releases.c.number.desc()).limit(1)))
+
+
+async def by_number(connection: AsyncConnection, number: int) -> ReleaseRow | None:
+    """The release of this number."""
+    return _row(await connection.execute(_RELEASE.where(releases.c.number == number)))
+
+
+async def page(connection: AsyncConnection, *, before: int | None, limit: int) -> list[ReleaseRow]:
+    """Releases below a number, newest first."""
+    query = _RELEASE.order_by(releases.c.number.desc()).limit(limit)
+    if before is not None:
+        query = query.where(releases.c.number < before)
+    return [_release(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _row(result: Any) -> ReleaseRow | None:
+    row = result.mappings().one_or_none()
+    return None if row is None else _release(row)
+
+
+def _release(row: Any) -> ReleaseRow:
+    return msgspec.convert({name: row[name] for name in ReleaseRow.__struct_fields__}, ReleaseRow)
+
+
+async def diff_of(connection: AsyncConnection, number: int) -> str:
+    """What changed from the release before to this one, as a unified diff."""
+    return await connection.scalar(select(releases.c.diff).where(releases.c.number == number)) or ""
+
+
+async def files_of(connection: AsyncConnection, number: int) -> dict[str, str]:
+    """SHA-256 of each file of a release, by path."""
+    return await connection.scalar(select(releases.c.files).where(releases.c.number == number)) or {}
+
+
+async def restarts_since(connection: AsyncConnection, moment: datetime) -> set[str]:
+    """The settings read only at a node's start that releases published after that moment changed."""
+    query = select(releases.c.change_class).where(releases.c.published_at > moment)
+    return {setting for value in await connection.scalars(query) for setting in value["settings"]}
+
+
+async def contents(connection: AsyncConnection, digests: Collection[str]) -> dict[str, bytes]:
+    """The blobs of these digests."""
+    found: dict[str, bytes] = {}
+    for chunk in _chunks(digests):
+        query = select(blobs.c.digest, blobs.c.content).where(blobs.c.digest.in_(chunk))
+        found |= {row.digest: row.content for row in await connection.execute(query)}
+    return found
+
+
+async def add_blobs(connection: AsyncConnection, by_digest: Mapping[str, bytes]) -> None:
+    """Keep these contents; those that are kept already are passed over."""
+    for chunk in _chunks(by_digest):
+        known = set(await connection.scalars(select(blobs.c.digest).where(blobs.c.digest.in_(chunk))))
+        new = [{"digest": digest, "content": by_digest[digest]} for digest in chunk if digest not in known]
+        if new:
+            await connection.execute(insert(blobs), new)
+
+
+async def add(connection: AsyncConnection, **values: Any) -> None:
+    """Insert a release."""
+    await connection.execute(insert(releases).values(**values))
+
+
+def _chunks(values: Collection[T]) -> Iterator[list[T]]:
+    ordered = sorted(values)
+    return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))

@@ -1,0 +1,132 @@
+"""Traffic through a policy that no node has seen: what ``kumod --validate`` does not do, and what breaks at run time.
+
+A policy that loads may still fail at its first message, and a node then refuses mail while it answers 200. So the
+release is laid out as on a node, with stand-ins for keys and tokens, and every tenant sends a message through it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from postmta_ctl.compiler.build import build
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.check import Finding
+from postmta_ctl.compiler.model import PolicyModel, SendingDomain
+from postmta_ctl.compiler.node_files import key_path, switch_release, write_node_files
+from postmta_ctl.core import dkim
+from postmta_ctl.features.nodes.release_files import put_release
+from postmta_ctl.luavm import Message, NodeRuntime, PolicyError, Vm, no_network
+
+RELEASE = 999_999
+"""The number that the release has in the rehearsal; its answer to the probe must be this."""
+_RECIPIENT = "bob@recipient.example"
+_HOOK, _HOOK_QUEUE, _HOOK_CONSTRUCTOR = "postmta", "postmta.log_hook", "make.postmta.log_hook"
+
+
+def rehearse(folder: Path, model: PolicyModel, bundle: Bundle) -> Iterator[Finding]:
+    """What goes wrong when every tenant sends.
+
+    Args:
+        folder: An empty one, to lay the node out in.
+        model: Whose tenants and domains.
+        bundle: The policy made of it.
+    """
+    domains = {domain.organization: domain for domain in reversed(model.domains)}
+    _lay_out(folder, bundle, list(domains.values()))
+    try:
+        vm = NodeRuntime(folder, policy_dir=folder, launcher=True, http=no_network).start()
+    except PolicyError as error:
+        yield _failed("start", str(error))
+        return
+    acts: dict[str, Callable[[], str | None]] = {
+        "probe": lambda: _probe(vm),
+        "unknown tenant": lambda: _unknown_tenant(vm),
+        "log hook": lambda: _log_hook(vm),
+        "any path": lambda: _path(vm),
+    }
+    for tenant, known in build(model).tenants.items():
+        acts[f"tenant {tenant}"] = _tenant_act(vm, tenant, known["pool"], domains.get(known["organization"]))
+    for where, act in acts.items():
+        try:
+            problem = act()
+        except PolicyError as error:
+            problem = str(error)
+        if problem is not None:
+            yield _failed(where, problem)
+
+
+def _failed(where: str, problem: str) -> Finding:
+    return Finding(code="rehearsal-failed", message=problem, where=where)
+
+
+def _lay_out(folder: Path, bundle: Bundle, domains: list[SendingDomain]) -> None:
+    write_node_files(folder, node_name="rehearsal", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
+    for domain in domains:
+        for key in domain.keys:
+            path = key_path(folder, domain.name, key.selector)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_stand_in(key.algorithm))
+    switch_release(folder, put_release(folder, RELEASE, bundle))
+
+
+@cache
+def _stand_in(algorithm: str) -> bytes:
+    return dkim.generate(algorithm).private_pem
+
+
+def _message(sender: str, extra: dict[str, Any]) -> Message:
+    text = f"From: {sender}\r\nTo: {_RECIPIENT}\r\nSubject: rehearsal\r\nMessage-ID: <1@{sender}>\r\n\r\nHello\r\n"
+    return Message("rehearsal", sender, [_RECIPIENT], text.encode(), {"extra": extra})
+
+
+def _probe(vm: Vm) -> str | None:
+    answer = vm.http_message_generated(_message("probe@postmta.invalid", {"probe": True}))
+    expected = f"postmta-release={RELEASE}"
+    return None if answer is not None and expected in answer.text else f"must be refused with {expected}: {answer}"
+
+
+def _unknown_tenant(vm: Vm) -> str | None:
+    extra = {"tenant": "no.such.tenant", "rid": "rehearsal"}
+    answer = vm.http_message_generated(_message("ann@sender.example", extra))
+    return None if answer is not None and answer.is_permanent else f"must be refused for good: {answer}"
+
+
+def _log_hook(vm: Vm) -> str | None:
+    record = {"type": "Delivery", "reception_protocol": "HTTP"}
+    message = Message("rehearsal", "", [_RECIPIENT], json.dumps(record).encode(), {"log_record": record})
+    if not vm.log_record(message, _HOOK) or message.queue_name != _HOOK_QUEUE:
+        return f"a log record must go to {_HOOK_QUEUE}, and went to {message.queue_name}"
+    vm.queue_config_of(_HOOK_QUEUE)
+    vm.connection(_HOOK_CONSTRUCTOR, _HOOK_QUEUE)
+    return None
+
+
+def _path(vm: Vm) -> None:
+    """Options that every path has are taken, whether there is a vMTA yet or not."""
+    vm.egress_path("recipient.example", "unspecified", "mx.recipient.example")
+
+
+def _tenant_act(vm: Vm, tenant: str, pool: str, domain: SendingDomain | None) -> Callable[[], str | None]:
+    def act() -> str | None:
+        queue = f"{tenant}@recipient.example"
+        if domain is not None:
+            message = _message(f"ann@{domain.name}", {"tenant": tenant, "rid": f"rehearsal-{tenant}-{domain.name}"})
+            if answer := vm.http_message_generated(message):
+                return f"mail from {domain.name} is refused: {answer}"
+            queue = message.queue_name
+        return _leaves(vm, queue, pool)
+
+    return act
+
+
+def _leaves(vm: Vm, queue: str, pool: str) -> str | None:
+    chosen = vm.queue_config_of(queue).egress_pool
+    if chosen != pool:
+        return f"its mail would leave from pool {chosen}, not {pool}"
+    for entry in vm.egress_pool(pool).entries:
+        vm.egress_path("recipient.example", entry.name, "mx.recipient.example")
+    return None

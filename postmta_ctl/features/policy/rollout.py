@@ -1,0 +1,137 @@
+"""Bringing nodes to a release: their files first, switched in one step, then their word that they run it.
+
+Everything here may be done again: a node that could not be written to, or that did not answer, is brought up to
+date later by the same functions. Whoever calls them holds the lock of publishing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.node_files import switch_release
+from postmta_ctl.errors import NodeFailed
+from postmta_ctl.features.domains import keys as dkim_keys
+from postmta_ctl.features.nodes import access, key_files, probe, release_files
+from postmta_ctl.features.nodes import queries as nodes
+from postmta_ctl.features.nodes.key_files import KeyFile
+from postmta_ctl.features.nodes.queries import NodeRow
+from postmta_ctl.system import System
+
+log = structlog.get_logger(__name__)
+
+
+class NodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a roll-out ended at one node."""
+
+    node: str
+    ok: bool
+    """Its files are switched to the release, and it says that it runs it."""
+    running_release: int | None
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the nodes are to run."""
+
+    number: int
+    bundle: Bundle
+    keys: Mapping[KeyFile, str]
+    """Id of each private DKIM key that the policy signs with."""
+
+
+async def roll_out(system: System, target: Target, rows: Sequence[NodeRow], seconds: float) -> list[NodeOutcome]:
+    """Bring nodes to the release; one that fails is noted and does not hold up the others.
+
+    Args:
+        system: The parts.
+        target: The release.
+        rows: The nodes.
+        seconds: How long to wait for each to say that it runs the release.
+    """
+    outcomes = await asyncio.gather(*(_bring(system, target, row, seconds) for row in rows))
+    for outcome in outcomes:
+        log.info("roll-out", release=target.number, **msgspec.structs.asdict(outcome))
+    return list(outcomes)
+
+
+async def _bring(system: System, target: Target, row: NodeRow, seconds: float) -> NodeOutcome:
+    problem = await deliver(system, target, row)
+    if problem is not None:
+        return NodeOutcome(node=row.name, ok=False, running_release=row.running_release, detail=problem)
+    outcome = await _confirm(system, target.number, row, seconds)
+    if outcome.ok:
+        await asyncio.to_thread(_tidy, target, row)
+    return outcome
+
+
+async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
+    """Write the release to a node's folder and switch it there.
+
+    Returns:
+        What went wrong, if anything did; the node's row says it too.
+    """
+    try:
+        await _write_keys(system, target, row)
+        await asyncio.to_thread(_switch, system, target, row)
+    except (OSError, LookupError, release_files.ReleaseChanged) as error:
+        problem = f"cannot write to {row.policy_dir}: {error}"
+        await _note(system, row, last_error=problem)
+        return problem
+    await _note(system, row, published_release=target.number, last_error=None)
+    return None
+
+
+async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
+    folder = Path(row.policy_dir)
+    missing = await asyncio.to_thread(key_files.missing, folder, target.keys)
+    if not missing:
+        return
+    async with system.db.reading() as connection:
+        opened = await dkim_keys.private_keys(system, connection, {domain for domain, _ in missing})
+    found = {(key.domain, key.selector): key.pem for key in opened}
+    wanted = {file: found[file] for file in missing if file in found}
+    await asyncio.to_thread(key_files.write, folder, wanted, target.keys, row.file_owner)
+
+
+def _switch(system: System, target: Target, row: NodeRow) -> None:
+    folder = Path(row.policy_dir)
+    access.write_own_files(system, row)
+    switch_release(folder, release_files.put_release(folder, target.number, target.bundle))
+
+
+async def _confirm(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:
+    address = access.address(system, row)
+    try:
+        running = await probe.wait_until_running(system.kumod, address, number, seconds=seconds)
+    except NodeFailed as error:
+        await _note(system, row, last_error=error.detail)
+        return NodeOutcome(node=row.name, ok=False, running_release=None, detail=error.detail)
+    ok = running == number
+    detail = f"runs release {running}" if ok else f"is switched to release {number} but still runs {running}"
+    await _note(system, row, running_release=running, last_error=None if ok else detail)
+    return NodeOutcome(node=row.name, ok=ok, running_release=running, detail=detail)
+
+
+async def _note(system: System, row: NodeRow, **values: object) -> None:
+    async with system.db.transaction() as connection:
+        await nodes.change(connection, row.id, **values)
+
+
+def _tidy(target: Target, row: NodeRow) -> None:
+    """Only once the node runs the release: until then it may need what is removed here."""
+    folder = Path(row.policy_dir)
+    release_files.prune(folder)
+    key_files.remove_others(folder, target.keys, row.file_owner)
+
+
+def lagging(rows: Iterable[NodeRow], number: int) -> list[NodeRow]:
+    """The nodes that are not at the release, as far as we know."""
+    return [row for row in rows if row.published_release != number or row.running_release != number]

@@ -1,0 +1,79 @@
+"""What the policy routes take and give."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from postmta_ctl.compiler.bundle import ChangeClass
+from postmta_ctl.compiler.check import Finding
+from postmta_ctl.features.policy.proofs import Proof
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the configuration that has an effect on the policy."""
+
+    id: int
+    organization_id: str | None
+    author: str
+    summary: str
+    created_at: datetime
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What publishing would do now. Nothing was written."""
+
+    release: int
+    """The number that it would get; that of the newest release when nothing changed."""
+    previous_release: int | None
+    digest: str | None
+    """SHA-256 of the policy; null when it cannot be rendered."""
+    is_publishable: bool
+    """No proof failed."""
+    change_class: ChangeClass | None
+    changes: list[Change]
+    """What is waiting to be published, oldest first."""
+    proofs: list[Proof]
+    diff: str
+    """Unified, from the newest release to this one."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """The proofs of the policy as it is configured now."""
+
+    ok: bool
+    proofs: list[Proof]
+    findings: list[Finding]
+    """Of all proofs."""
+
+
+class PublishRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why the policy is published."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["mx2 joins the pool"])] | None = None
+    """For the history; the changes themselves when absent."""
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """One published policy."""
+
+    number: int
+    digest: str
+    author: str
+    reason: str
+    change_class: ChangeClass
+    state: str
+    published_at: datetime | None
+    created_at: datetime
+
+
+class ReleaseDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One published policy, with what led to it and what it holds."""
+
+    release: Release
+    changes: list[Change]
+    proofs: list[Proof]
+    diff: str
+    files: dict[str, str]
+    """SHA-256 of each file, by path."""

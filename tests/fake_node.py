@@ -1,0 +1,98 @@
+"""A stand-in for kumod on loopback that keeps state: it reads its policy folder when told to, and says what it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from postmta_ctl.compiler.bundle import read_manifest
+from postmta_ctl.compiler.node_files import current_release
+
+
+@dataclass
+class FakeNode:
+    """One node; its attributes say how it behaves."""
+
+    policy_dir: Path
+    online_since: str = "2026-11-22T11:00:00.123456289Z"
+    running: int | None = None
+    """The release it runs; None: it has not read a policy of ours."""
+    stuck: bool = False
+    """It does not obey the bump."""
+    garbage: bytes | None = None
+    """What it answers to everything, if set."""
+    bumps: int = 0
+    probes: int = 0
+    tokens: set[str] = field(default_factory=set)
+    """Every credential that it was shown."""
+    url: str = ""
+
+    @contextmanager
+    def serving(self) -> Iterator[FakeNode]:
+        """Serve while the block lasts, from a thread of its own; served again, it is at the same port."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        runner = asyncio.run_coroutine_threadsafe(self._start(), loop).result(10)
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            loop.close()
+
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        port = int(self.url.rpartition(":")[2]) if self.url else 0
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    def read_policy(self) -> None:
+        """What kumod does at its start, and in a new epoch."""
+        name = current_release(self.policy_dir)
+        self.running = read_manifest(self.policy_dir / "releases" / name).release if name else None
+
+    def restart(self, moment: str) -> None:
+        """Start anew at that moment."""
+        self.online_since = moment
+        self.read_policy()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.tokens.add(request.headers.get("Authorization", ""))
+        if self.garbage is not None:
+            return web.Response(body=self.garbage)
+        match request.path:
+            case "/api/machine-info":
+                return web.json_response(
+                    {"node_id": "n", "hostname": "h", "online_since": self.online_since, "version": "2026.05.12"}
+                )
+            case "/api/admin/bump-config-epoch":
+                self.bumps += 1
+                if not self.stuck:
+                    self.read_policy()
+                return web.Response()
+            case "/api/inject/v1":
+                return web.json_response(self._inject(await request.json()))
+        return web.Response(status=404, text="Error: not here")
+
+    def _inject(self, body: dict[str, object]) -> dict[str, object]:
+        self.probes += 1
+        recipients = json.loads(json.dumps(body["recipients"]))
+        assert recipients[0]["metadata"] == {"probe": True}
+        if self.running is None:
+            return {"success_count": 1, "fail_count": 0, "failed_recipients": [], "errors": []}
+        address = recipients[0]["email"]
+        words = f"{address}: 550 postmta-release={self.running} digest=0\nstack traceback:\n\t[C]: in function"
+        return {"success_count": 0, "fail_count": 1, "failed_recipients": [address], "errors": [words]}
