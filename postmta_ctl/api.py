@@ -7,7 +7,7 @@ from litestar.types import ControllerRouterHandler
 from postmta_ctl.features.api_keys.routes import router as api_keys
 from postmta_ctl.features.auth.routes import router as auth
 from postmta_ctl.features.domains.routes import router as domains
-from postmta_ctl.features.health.routes import health
+from postmta_ctl.features.health.routes import health, openapi
 from postmta_ctl.features.ingest.routes import router as ingest
 from postmta_ctl.features.messages.routes import router as messages
 from postmta_ctl.features.nodes.routes import router as nodes
@@ -17,6 +17,7 @@ from postmta_ctl.features.vmtas.routes import router as vmtas
 
 ROUTES: list[ControllerRouterHandler] = [
     health,
+    openapi,
     auth,
     api_keys,
     domains,

@@ -106,7 +106,9 @@ def _openapi() -> OpenAPIConfig:
         title="PostMTA",
         version=version("postmta-ctl"),
         description="The open-source control plane for KumoMTA.",
-        openapi_router=Router("/", route_handlers=[], opt=web.PUBLIC),
+        # Litestar answers for every path beside its document, so it gets a corner of its own. The document is also
+        # where people look for it: /openapi.json, by features.health.
+        openapi_router=Router("/openapi", route_handlers=[], opt=web.PUBLIC),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         security=[{"bearer": []}, {"apiKey": []}],
         components=Components(

@@ -121,6 +121,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(f"settings: {error}") from None
 
 
+def foreign_environment() -> dict[str, str]:
+    """The process's environment without any setting of ours: what a child process with its own settings starts from."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
 def _from_file(name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(name).read_text(encoding="utf-8"))

@@ -6,8 +6,15 @@ import sys
 
 import rich_click as click
 
+from postmta_ctl.cli.db import db
+from postmta_ctl.cli.demo import demo
+from postmta_ctl.cli.logs import logs
+from postmta_ctl.cli.node import node
+from postmta_ctl.cli.policy import policy
 from postmta_ctl.cli.serve import serve
+from postmta_ctl.cli.user import user
 from postmta_ctl.errors import PostMTAError
+from postmta_ctl.sandbox.command import sandbox
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,7 +23,8 @@ def cli() -> None:
     """PostMTA: the control plane for KumoMTA."""
 
 
-cli.add_command(serve)
+for command in (serve, demo, policy, node, logs, db, user, sandbox):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from multiprocessing import parent_process
+from threading import Thread
+
 import rich_click as click
 from granian.constants import Interfaces, Loops
 from granian.server import Server
@@ -39,4 +43,17 @@ def application() -> object:
     """What the server's worker process runs."""
     settings = load()
     configure_logging(settings)
+    Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     return create_app(settings)
+
+
+def _end_with_parent() -> None:
+    """End at once when the process that started this one was killed.
+
+    It would go on serving beside the next one that is started. Nothing is lost by such an end: it is what a power cut
+    does, and everything acknowledged is on durable storage.
+    """
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(os.EX_UNAVAILABLE)

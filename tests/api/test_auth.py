@@ -104,3 +104,15 @@ async def test_the_openapi_document_is_served(client: Any) -> None:
     document = (await client.get("/openapi.json")).json()
     assert "/api/v1/auth/register" in document["paths"]
     assert document["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v1/nowhere/at/all"])
+async def test_an_unknown_address_is_answered_as_every_error(client: Any, path: str) -> None:
+    answer = await client.post(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_wrong_method_is_no_wrong_address(client: Any) -> None:
+    answer = await client.put("/api/v1/auth/login")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

@@ -36,7 +36,8 @@ def demo(data_dir: Path, port: int, serve: bool, keep: bool) -> None:
     screen = Screen()
     if not serve:
         shutil.rmtree(data_dir, ignore_errors=True)
-    with running_server(data_dir, port) as server, Api(server.url) as api:
+    # The demonstration publishes by hand, after it has shown the plan.
+    with running_server(data_dir, port, auto_publish=serve) as server, Api(server.url) as api:
         account = scenario.set_up(screen, api, server)
         as_meant = serve or scenario.send_and_watch(screen, api, server, account)
         if serve or keep:

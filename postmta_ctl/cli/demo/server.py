@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from postmta_ctl.errors import PostMTAError
+from postmta_ctl.settings import foreign_environment
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -51,7 +51,7 @@ class Server:
 
 
 @contextmanager
-def running_server(data_dir: Path, port: int = 0) -> Iterator[Server]:
+def running_server(data_dir: Path, port: int = 0, *, auto_publish: bool = True) -> Iterator[Server]:
     """Start the service over this folder, and stop it in good order at the end.
 
     Raises:
@@ -63,7 +63,7 @@ def running_server(data_dir: Path, port: int = 0) -> Iterator[Server]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "postmta_ctl", "serve"],
-            env=_environment(data_dir, port),
+            env=_environment(data_dir, port, auto_publish=auto_publish),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -76,12 +76,12 @@ def running_server(data_dir: Path, port: int = 0) -> Iterator[Server]:
         _stop(process)
 
 
-def _environment(data_dir: Path, port: int) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("POSTMTA_")}
-    return inherited | {
+def _environment(data_dir: Path, port: int, *, auto_publish: bool) -> dict[str, str]:
+    return foreign_environment() | {
         "POSTMTA_DATA_DIR": str(data_dir),
         "POSTMTA_PORT": str(port),
         "POSTMTA_DNS": "sandbox",
+        "POSTMTA_AUTO_PUBLISH": "true" if auto_publish else "false",
         "POSTMTA_SANDBOX_TIME_SCALE": str(TIME_SCALE),
     }
 

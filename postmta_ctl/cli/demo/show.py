@@ -51,10 +51,10 @@ class Screen:
 
     def published(self, answer: dict[str, Any]) -> None:
         """The release, and what each node says it runs."""
-        self.title(f"Release {answer['release']['number']}")
+        self.title(f"Release {answer['release']}: {answer['outcome']}")
         for node in answer["nodes"]:
-            state = f"runs release {node['running_release']}" if not node["error"] else node["error"]
-            self.step(f"node {node['name']} {state}")
+            state = f"runs release {node['running_release']}" if node["ok"] else node["detail"]
+            self.step(f"node {node['node']} {state}")
 
     def example(self, example: Example, answer: httpx.Response) -> None:
         """A request of the reference and its answer."""

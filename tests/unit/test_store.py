@@ -1,0 +1,87 @@
+"""The engine, the migrations and the column types, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, select, text
+
+from postmta_ctl.core.ids import new_id
+from postmta_ctl.errors import ConfigurationError
+from postmta_ctl.store.engine import Database
+from postmta_ctl.store.migrate import upgrade
+from postmta_ctl.store.tables import metadata, organizations
+from postmta_ctl.store.types import from_micros, to_micros
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def organization(slug: str) -> dict[str, Any]:
+    return {"id": new_id(NOW), "slug": slug, "name": slug, "created_at": NOW}
+
+
+async def test_migrations_and_tables_agree(db: Database) -> None:
+    async with db.transaction() as connection:
+        await connection.run_sync(check_agreement)
+
+
+def check_agreement(connection: Any) -> None:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    assert compare_metadata(context, metadata) == []
+
+
+async def test_upgrading_twice_changes_nothing(db: Database) -> None:
+    await upgrade(db)
+    async with db.reading() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+async def test_a_transaction_that_fails_leaves_nothing(db: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as connection:
+            await connection.execute(insert(organizations).values(organization("acme")))
+            raise ZeroDivisionError
+    async with db.reading() as connection:
+        assert (await connection.execute(select(organizations))).all() == []
+
+
+async def test_many_writers_at_once_all_succeed(db: Database) -> None:
+    async def write(number: int) -> None:
+        async with db.transaction() as connection:
+            await connection.execute(insert(organizations).values(organization(f"o{number}")))
+
+    await asyncio.gather(*(write(number) for number in range(50)))
+    async with db.reading() as connection:
+        assert len((await connection.execute(select(organizations))).all()) == 50
+
+
+async def test_a_moment_comes_back_as_it_was_given(db: Database) -> None:
+    moment = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
+    async with db.transaction() as connection:
+        await connection.execute(insert(organizations).values(organization("acme") | {"created_at": moment}))
+    async with db.reading() as connection:
+        assert await connection.scalar(select(organizations.c.created_at)) == moment
+
+
+async def test_a_naive_moment_is_refused(db: Database) -> None:
+    with pytest.raises(Exception, match="naive datetime"):
+        async with db.transaction() as connection:
+            values = organization("acme") | {"created_at": datetime(2026, 1, 1)}  # noqa: DTZ001
+            await connection.execute(insert(organizations).values(values))
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_microseconds_are_exact(moment: datetime) -> None:
+    assert from_micros(to_micros(moment)) == moment
+
+
+def test_another_engine_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match="mysql"):
+        Database("mysql+aiomysql://x/y")
