@@ -30,8 +30,7 @@ def import_logs(files: tuple[Path, ...], node: str) -> None:
     async def run(system: System) -> None:
         for file in files:
             one = await import_file(system, file, node)
-            click.echo(
-                f"{file}: {one.added} events, {one.duplicates} known, {one.ignored} ignored, {one.unreadable} unreadable"
-            )
+            kept = f"{one.added} events, {one.duplicates} known"
+            click.echo(f"{file}: {kept}, {one.ignored} ignored, {one.unreadable} unreadable")
 
     with_system(run)
