@@ -9,7 +9,6 @@ from typing import Any
 from postmta_ctl.workers.runner import running
 from postmta_ctl.workers.schedule import Job
 
-
 NO_SYSTEM: Any = None
 """These jobs ask nothing of it."""
 
