@@ -148,5 +148,7 @@ def _invalid(error: ValidationException) -> PostMTAError:
 
 
 def _named(message: str, key: str) -> FieldError:
-    # Litestar calls the body "data", after the parameter of the handler.
+    # Litestar calls the body "data", after the parameter of the handler; of a missing one it only says that name.
+    if message == "'data'":
+        return FieldError(field="body", message="a JSON body is needed", code="missing")
     return field_error(message, "" if key == "data" else key)

@@ -51,6 +51,11 @@ async def test_a_bad_field_is_named(client: Any, change: dict[str, Any], field: 
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
+async def test_a_missing_body_is_asked_for(client: Any) -> None:
+    answer = await client.post("/api/v1/auth/login")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "body: a JSON body is needed")
+
+
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b"5", b"\xff"])
 async def test_a_body_that_is_no_object_is_refused(client: Any, body: bytes) -> None:
     answer = await client.post("/api/v1/auth/login", content=body, headers={"Content-Type": "application/json"})
