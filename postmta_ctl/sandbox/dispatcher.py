@@ -187,7 +187,7 @@ class Dispatcher:
             return
         journal.log(self._node.record("Delivery" if reply.code < 300 else "Bounce", mail, answer, fields=fields))
         if reply.code < 300:
-            self._reports.expect(fate, mail, journal)
+            self._reports.expect(fate, mail, ready.source_ip, journal)
         self.remove(mail, journal)
 
     def _count(self, code: int, ready: ReadyQueue, provider: str) -> None:

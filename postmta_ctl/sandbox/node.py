@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from postmta_ctl.luavm import Clock, NodeRuntime, SystemClock, Vm
+from postmta_ctl.luavm.http import HttpTransport, HttpxTransport
 from postmta_ctl.sandbox import metrics
 from postmta_ctl.sandbox.durations import moment, seconds
 from postmta_ctl.sandbox.faults import Faults
@@ -50,7 +51,8 @@ class Node:
         self.hostname = socket.gethostname()
         self.runtime = self._runtime()
         self.runtime.start()
-        self.hook_runtime = self._runtime()
+        self._transport = HttpxTransport(trust_env=False)
+        self.hook_runtime = self._runtime(self._transport)
         self.counters = metrics.Counters()
         self.ids = SpoolIds(self.clock, self.id)
         self.loggers = Loggers(
@@ -70,11 +72,17 @@ class Node:
         self.online_since = self.now()
         self._context: Vm | None = None
 
-    def _runtime(self) -> NodeRuntime:
+    def _runtime(self, http: HttpTransport | None = None) -> NodeRuntime:
         """A Lua side of the node. Log hooks, which run in threads of their own, have one to themselves."""
         directory = self.options.policy_dir
         return NodeRuntime(
-            directory, policy_dir=directory, launcher=True, clock=self.clock, node_id=self.id, version=VERSION
+            directory,
+            policy_dir=directory,
+            launcher=True,
+            clock=self.clock,
+            http=http,
+            node_id=self.id,
+            version=VERSION,
         )
 
     @property
@@ -155,7 +163,8 @@ class Node:
         self.online_since = self.now()
 
     def close(self) -> None:
-        """Close logs and spool."""
+        """Close logs, spool and the log hooks' connections."""
+        self._transport.close()
         self.loggers.close()
         self.spool.close()
 

@@ -22,6 +22,8 @@ from postmta_ctl.sandbox.records import Peer, SourceAddress
 
 _IDLE = 10 * MINUTE
 """After so long without mail a ready queue is forgotten, and with it the frozen source."""
+_LOCAL = "127.0.0.1"
+"""Where a source without an address sends from."""
 _EPHEMERAL_PORTS = range(32768, 60999)
 
 
@@ -88,6 +90,13 @@ class ReadyQueue:
         )
         return Peer(name=self.site.host, addr=six if only_six else four)
 
+    @property
+    def source_ip(self) -> str:
+        """The address that receivers see."""
+        values = self.source.values
+        proxied = values["ha_proxy_source_address"] or values["socks5_proxy_source_address"]
+        return str(proxied or values["source_address"] or _LOCAL)
+
     def source_address(self) -> SourceAddress:
         """Our end of a new connection."""
         values = self.source.values
@@ -97,7 +106,7 @@ class ReadyQueue:
             if address and server:
                 return SourceAddress(address=f"{_bracketed(address)}:0", server=server, protocol=protocol)
         port = secrets.choice(_EPHEMERAL_PORTS)
-        return SourceAddress(address=f"{_bracketed(values['source_address'] or '127.0.0.1')}:{port}")
+        return SourceAddress(address=f"{_bracketed(values['source_address'] or _LOCAL)}:{port}")
 
     def rates(self) -> list[tuple[str, ThrottleSpec]]:
         """The message rates of the path, by bucket name."""

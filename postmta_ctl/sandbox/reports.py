@@ -38,8 +38,8 @@ class Reports:
         self._coming = [(report.due, report.id, report) for report in node.spool.reports()]
         heapq.heapify(self._coming)
 
-    def expect(self, fate: Fate, mail: Mail, journal: Journal) -> None:
-        """A delivery was made: a report will follow if that is the receiver's way, and if there is a sender."""
+    def expect(self, fate: Fate, mail: Mail, source: str, journal: Journal) -> None:
+        """A delivery was made from the address ``source``: a report will follow, if that is the receiver's way."""
         if fate.report is None or "@" not in mail.sender:
             return
         head = self._node.spool.data(mail.id).partition(b"\r\n\r\n")[0]
@@ -49,6 +49,7 @@ class Reports:
             kind=fate.report,
             sender=mail.sender,
             recipient=mail.recipients[0],
+            source=source,
             headers=head.decode("utf-8", "replace"),
         )
         journal.expect(report)
@@ -131,7 +132,7 @@ def _feedback(report: Report) -> dict[str, Any]:
         "original_envelope_id": None,
         "original_mail_from": report.sender,
         "reporting_mta": None,
-        "source_ip": None,
+        "source_ip": report.source,
         "authentication_results": [],
         "original_rcpto_to": [report.recipient],
         "reported_domain": [domain[1]] if domain else [],

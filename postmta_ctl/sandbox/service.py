@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
@@ -24,8 +25,8 @@ Ts = TypeVarTuple("Ts")
 MAX_CONNECTIONS = 2
 """Threads for one log hook, whatever its path allows."""
 _LONGEST_SLEEP = 10.0
-_DRAIN_SECONDS = 3.0
-"""How long a stop waits for the log hooks to take what is due."""
+_DRAIN_SECONDS, _LOOK_SECONDS = 3.0, 0.02
+"""How long a stop goes on with what is due."""
 
 
 class NoListener(Exception):
@@ -79,10 +80,7 @@ class Service:
             due = await self.call(self.dispatcher.run)
             pause = _LONGEST_SLEEP if due is None else min((due - self.node.now()) / SECOND, _LONGEST_SLEEP)
             if pause > 0:
-                try:
-                    await asyncio.wait_for(self._wakeup.wait(), pause)
-                except TimeoutError:
-                    continue
+                await _happens(self._wakeup, pause)
 
     # -- log hooks ----------------------------------------------------------------------------------------------
 
@@ -110,30 +108,39 @@ class Service:
                 self.wake()
                 continue
             event.clear()
-            if not hook.waiting:
-                try:
-                    await asyncio.wait_for(event.wait(), hook.idle_timeout)
-                except TimeoutError:
-                    await self._in_hook_thread(connection.close)
-                    await event.wait()
+            if not hook.waiting and not await _happens(event, hook.idle_timeout):
+                await self._in_hook_thread(connection.close)
+                await event.wait()
 
     async def _in_hook_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._hook_threads, function, *args)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
+    def _is_idle(self) -> bool:
+        """Whether nothing is due and no hook has anything left to do."""
+        due = self.node.queues.next_due()
+        return not any(hook.waiting or hook.busy for hook in self.hooks) and (due is None or due > self.node.now())
+
     async def stop(self) -> None:
-        """Let the hooks take what is due, for a moment; the rest stays in the spool."""
+        """Deliver what is due, for a moment; the rest stays in the spool."""
         self.is_stopping = True
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while any(hook.waiting or hook.busy for hook in self.hooks):  # noqa: ASYNC110 - of another thread
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            self.node.runtime.log("warn", "stopped with log records still to be delivered")
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while not await self.call(self._is_idle) and time.monotonic() < deadline:  # noqa: ASYNC110 - many conditions
+            await asyncio.sleep(_LOOK_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.call(self.node.close)
         self._thread.shutdown(wait=True)
         self._hook_threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but no longer than that."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -49,6 +49,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     """Envelope sender of the message that it is about, which it comes back to."""
     recipient: str
+    source: str
+    """IP address that the message came from."""
     headers: str
     """The message's header section, as the report returns it."""
 
@@ -59,7 +61,9 @@ class Spool:
     def __init__(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(directory / "spool.db", isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                directory / "spool.db", timeout=0.5, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")

@@ -35,10 +35,10 @@ StartEngine = Callable[..., "Engine"]
 CALLER = Caller(peer="127.0.0.1", listener="127.0.0.1", auth_info={})
 
 
-def read_logs(folder: Path) -> list[dict[str, Any]]:
+def read_logs(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
     """All lines of the finished zstd segments in a folder."""
     lines: list[dict[str, Any]] = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob(pattern)):
         with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as reader:
             lines += [json.loads(line) for line in io.TextIOWrapper(reader, encoding="utf-8")]
     return lines
@@ -54,6 +54,8 @@ class Engine:
         self.dispatcher = Dispatcher(self.node, self.hooks, Reports(self.node))
         self.admin = Admin(self.node, self.dispatcher)
         self.inspector = Inspector(self.node, self.hooks)
+        self.is_hook_open = True
+        """Whether the hook's connections take what comes."""
         self._closed = False
         self.records: list[dict[str, Any]] = []
         for mail in self.node.spool.messages():
@@ -74,7 +76,7 @@ class Engine:
         """Do all that is due, and let the hook take every record."""
         while (due := self.dispatcher.run()) is not None and due <= self.node.now():
             pass
-        for hook in self.hooks:
+        for hook in self.hooks if self.is_hook_open else ():
             self.take(hook)
 
     def take(self, hook: HookQueue, outcome: str | Rejected | PolicyError = "ok") -> int:

@@ -19,6 +19,7 @@ class SandboxProcess:
     """A sandbox in a process of its own, called over HTTP with the control plane's token."""
 
     def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
         command = [sys.executable, "-m", "postmta_ctl.sandbox", "--policy-dir", str(folder), *options]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -61,6 +62,12 @@ class SandboxProcess:
         self.http.close()
         self.process.communicate(timeout=15)
         return self.process.returncode
+
+
+def start_and_fail(folder: Path, *options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "postmta_ctl.sandbox", "--policy-dir", str(folder), *options]
+    ended = subprocess.run(command, input="", capture_output=True, text=True, timeout=30, check=False)
+    return ended.returncode, ended.stderr
 
 
 StartSandbox = Callable[..., SandboxProcess]
