@@ -39,7 +39,10 @@ async def import_file(system: System, path: Path, node: str) -> Ingested:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a segment. A segment that is still written, or was cut off, ends where its last whole block ends.
+    """The lines of a segment.
+
+    One that is still written, or was cut off by a crash, ends where its last whole block ends; the beginning of a
+    line that is left there is no record: each has its line end.
 
     Raises:
         InvalidRequest: The file cannot be read, or is not zstd.
@@ -57,5 +60,3 @@ def read_lines(path: Path) -> Iterator[bytes]:
                     rest = b""
     except (OSError, zstandard.ZstdError) as error:
         raise InvalidRequest(f"{path}: {error}", code="unreadable_log") from None
-    if rest:
-        yield rest
