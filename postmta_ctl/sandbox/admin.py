@@ -140,7 +140,7 @@ class Admin:
             except PolicyError as error:
                 answer = error
             if isinstance(answer, PolicyError | Rejected):
-                node.runtime.log("error", f"rebind_message: {answer}")
+                node.complain(f"rebind_message: {answer}")
                 return mail.queue
         else:
             message.meta.update(request.data)

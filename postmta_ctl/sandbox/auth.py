@@ -10,21 +10,23 @@ import base64
 import binascii
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from postmta_ctl.luavm import PolicyError, Vm
+from postmta_ctl.luavm import PolicyError
 from postmta_ctl.luavm.access import TRUSTED_GROUP
 from postmta_ctl.luavm.configs import Listener
 from postmta_ctl.sandbox.durations import MINUTE
 from postmta_ctl.sandbox.jsonbody import BodyError
+
+if TYPE_CHECKING:
+    from postmta_ctl.sandbox.node import Node
 
 _REMEMBERED = 128
 _LASTS = MINUTE
 AuthInfo = Mapping[str, Any]
 K = TypeVar("K")
 V = TypeVar("V")
-_TRY_LATER = BodyError(500, "try again later")
 
 
 class Gate:
@@ -32,12 +34,12 @@ class Gate:
 
     Args:
         listener: the policy's own; its address names the resources of access control.
+        node: whose policy it is.
     """
 
-    def __init__(self, listener: Listener, vm: Callable[[], Vm], epoch: Callable[[], int]) -> None:
+    def __init__(self, listener: Listener, node: Node) -> None:
         self._listener = listener
-        self._vm = vm
-        self._epoch = epoch
+        self._node = node
         self._trusted = [ipaddress.ip_network(network) for network in listener.values["trusted_hosts"]]
         self._remembered: OrderedDict[str, tuple[int, AuthInfo | None]] = OrderedDict()
         self._admitted: OrderedDict[tuple[str | None, ...], tuple[int, int, AuthInfo]] = OrderedDict()
@@ -45,7 +47,7 @@ class Gate:
     def admitted(self, authorization: str | None, peer: str, method: str, path: str, now: int) -> AuthInfo | None:
         """The caller, if he was admitted a moment ago; asks nobody, so it may be called from any thread."""
         until, epoch, info = self._admitted.get((authorization, peer, method, path), (0, 0, None))
-        return info if until > now and epoch == self._epoch() else None
+        return info if until > now and epoch == self._node.runtime.epoch else None
 
     def admit(self, authorization: str | None, peer: str, method: str, path: str, now: int) -> AuthInfo:
         """The caller, if he may do that.
@@ -57,13 +59,13 @@ class Gate:
             known = self._authenticate(authorization, now)
             groups = [*known.get("groups", ()), *([TRUSTED_GROUP] if self._is_trusted(peer) else [])]
             info = {"peer_address": peer, "identities": list(known.get("identities", ())), "groups": groups}
-            allowed = self._vm().allows(self._listener.listen, method, path, info)
+            allowed = self._node.vm.allows(self._listener.listen, method, path, info)
         except PolicyError as error:
-            self._vm().node.log("error", f"access control: {error}")
-            raise _TRY_LATER from error
+            self._node.complain(f"access control: {error}")
+            raise BodyError(500, "try again later") from error
         if not allowed:
             raise BodyError(401, "Unauthorized")
-        _remember(self._admitted, (authorization, peer, method, path), (now + _LASTS, self._epoch(), info))
+        _remember(self._admitted, (authorization, peer, method, path), (now + _LASTS, self._node.runtime.epoch, info))
         return info
 
     def _is_trusted(self, peer: str) -> bool:
@@ -86,11 +88,11 @@ class Gate:
         scheme, _, credential = authorization.partition(" ")
         match scheme.lower():
             case "bearer":
-                answer = self._vm().validates_bearer_auth(credential.strip())
+                answer = self._node.vm.validates_bearer_auth(credential.strip())
                 return _info(answer, None)
             case "basic":
                 user, password = _basic(credential)
-                return _info(self._vm().validates_basic_auth(user, password), user)
+                return _info(self._node.vm.validates_basic_auth(user, password), user)
             case _:
                 raise BodyError(400, "Unsupported Authorization scheme")
 

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from postmta_ctl.luavm import PolicyError
 from postmta_ctl.luavm.formats import ThrottleSpec
 from postmta_ctl.sandbox import metrics
-from postmta_ctl.sandbox.durations import parse_moment, seconds, show_moment, show_span
+from postmta_ctl.sandbox.durations import MINUTE, parse_moment, seconds, show_moment, show_span
 from postmta_ctl.sandbox.journal import Journal
 from postmta_ctl.sandbox.mail import Mail
 from postmta_ctl.sandbox.queues import QueueFailure, ScheduledQueue
@@ -42,6 +42,7 @@ class Dispatcher:
         self._reports = reports
         self._unanswered: list[tuple[int, int, Mail, ReadyQueue]] = []
         self._order = count()
+        self._next_sweep = 0
 
     def run(self) -> int | None:
         """Do what is due by now, or a good part of it.
@@ -60,21 +61,27 @@ class Dispatcher:
             self._reports.come_in(now, journal)
             for mail in node.queues.pop_due(now, BATCH):
                 self.attempt(mail, journal)
-        node.queues.reap(now)
-        node.ready.reap(now)
-        node.loggers.rotate(now)
+        self._sweep(now)
         coming = [node.queues.next_due(), self._reports.next_due(), *(entry[0] for entry in self._unanswered[:1])]
         return min((due for due in coming if due is not None), default=None)
 
+    def _sweep(self, now: int) -> None:
+        """Forget what has long been idle."""
+        if now >= self._next_sweep:
+            self._next_sweep = now + MINUTE
+            self._node.queues.reap(now)
+            self._node.ready.reap(now)
+            self._node.loggers.rotate(now)
+
     def attempt(self, mail: Mail, journal: Journal) -> None:
-        """Try to deliver one message."""
-        node, now = self._node, self._node.now()
+        """Try to deliver one message; when the policy fails it waits."""
         try:
-            queue = node.queues.resolve(mail.queue, now)
-        except QueueFailure as failure:
-            node.runtime.log("error", f"{mail.id}: no queue {mail.queue}: {failure}")
-            node.queues.strand(mail, now + seconds(60))
-            return
+            self._attempt(mail, self._node.queues.resolve(mail.queue, self._node.now()), journal)
+        except (QueueFailure, PolicyError) as failure:
+            self._node.strand(mail, failure)
+
+    def _attempt(self, mail: Mail, queue: ScheduledQueue, journal: Journal) -> None:
+        node, now = self._node, self._node.now()
         if bounce := node.bounces.find(lambda request: covers(request, queue.name), now):
             self.admin_bounce(mail, bounce.request.reason, journal, logged=not bounce.request.suppress_logging)
         elif held := node.suspensions.find(lambda request: covers(request, queue.name), now):

@@ -76,6 +76,7 @@ class Injection:
 
     def step(self) -> None:
         """Make messages for the next recipients; when this returns they are in the spool."""
+        self._node.vm  # noqa: B018 - a policy that does not load fails the request, not its recipients
         recipients = self._request.recipients[self._taken : self._taken + STEP]
         self._taken += len(recipients)
         self._node.counters.add(metrics.RECEIVED, "http_listener", amount=len(recipients))
@@ -138,7 +139,7 @@ class Injection:
         try:
             if self._broken:
                 raise QueueFailure("resolving egress pool: failure ordered from the sandbox")
-            node.queues.insert(mail, node.now())
+            node.queues.resolve(queue, node.now())
         except QueueFailure as failure:
             text = f"{_INTERNAL}{failure}"
             journal.log(node.record("Bounce", mail, response(500, None, text)))

@@ -54,13 +54,13 @@ class Journal:
         """Write everything.
 
         Returns:
-            Messages with log records for the hooks, in the spool and yet to be queued.
+            What is new in the spool and yet to be queued: messages, and those that carry records to the hooks.
         """
         carriers = [mail for record in self._records for mail in self._loggers.hook_mails(record)]
         with self._spool.transaction():
             self._write(carriers)
         self._loggers.write_local(self._records, now)
-        return carriers
+        return [*(mail for mail, _ in self._added.values()), *carriers]
 
     def _write(self, carriers: list[Mail]) -> None:
         for mail, data in self._added.values():

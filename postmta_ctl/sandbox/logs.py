@@ -27,6 +27,7 @@ class Loggers:
         hooks: the log hooks.
         directory: where local logs are written, whatever the policy says.
         vm: gives the Lua context to ask.
+        complain: writes an error to the node's log.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Loggers:
         *,
         directory: Path,
         vm: Callable[[], Vm],
+        complain: Callable[[str], None],
         ids: SpoolIds,
         clock: Clock,
     ) -> None:
@@ -43,6 +45,7 @@ class Loggers:
         self._local = [(output, _local_log(output, folder)) for output, folder in zip(local, folders, strict=True)]
         self._hooks = list(hooks)
         self._vm = vm
+        self._complain = complain
         self._ids = ids
         self._clock = clock
         self._headers = tuple({name for output in [*local, *hooks] for name in output.headers})
@@ -93,7 +96,7 @@ class Loggers:
             if not self._vm().log_record(message, hook.name):
                 return None
         except PolicyError as error:
-            self._vm().node.log("error", f"should_enqueue_log_record: {error}")
+            self._complain(f"should_enqueue_log_record: {error}")
             return None
         mail.take_over(message)
         mail.meta.pop("log_record", None)

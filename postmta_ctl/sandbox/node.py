@@ -17,6 +17,7 @@ from typing import Any
 
 from postmta_ctl.luavm import Clock, NodeRuntime, SystemClock, Vm
 from postmta_ctl.luavm.http import HttpTransport, HttpxTransport
+from postmta_ctl.luavm.node import LogLine
 from postmta_ctl.sandbox import metrics
 from postmta_ctl.sandbox.durations import moment, seconds
 from postmta_ctl.sandbox.faults import Faults
@@ -60,11 +61,12 @@ class Node:
             self.runtime.log_hooks,
             directory=options.logs,
             vm=lambda: self.vm,
+            complain=self.complain,
             ids=self.ids,
             clock=self.clock,
         )
-        self.queues = Queues(lambda: self.vm)
-        self.ready = ReadyQueues(lambda: self.vm)
+        self.queues = Queues(lambda: self.vm, lambda: self.runtime.epoch)
+        self.ready = ReadyQueues(lambda: self.vm, lambda: self.runtime.epoch)
         self.faults = Faults()
         self.suspensions: Rules[SuspendV1Request] = Rules()
         self.ready_suspensions: Rules[SuspendReadyQueueV1Request] = Rules()
@@ -114,16 +116,32 @@ class Node:
         """Do something as one: it is written to spool and logs at the end, and records go to their hooks."""
         journal = Journal(self.spool, self.loggers)
         yield journal
-        for carrier in journal.commit(self.now()):
-            self.enqueue(carrier)
+        for mail in journal.commit(self.now()):
+            self.enqueue(mail)
 
     def enqueue(self, mail: Mail) -> None:
-        """Queue a message that is in the spool. One whose queue cannot be made stays there, to be tried again."""
+        """Queue a message that is in the spool."""
         try:
             self.queues.insert(mail, self.now())
         except QueueFailure as failure:
-            self.runtime.log("error", f"{mail.id}: no queue {mail.queue}: {failure}")
-            self.queues.strand(mail, self.now() + seconds(_STRANDED_RETRY))
+            self.strand(mail, failure)
+
+    def strand(self, mail: Mail, failure: Exception) -> None:
+        """Let a message wait because the policy fails. KumoMTA would leave it in the spool until it is restarted."""
+        self.complain(f"{mail.id} in {mail.queue}: {failure}")
+        self.queues.strand(mail, self.now() + seconds(_STRANDED_RETRY))
+
+    def complain(self, text: str) -> None:
+        """Write an error to the node's log."""
+        self.runtime.log("error", text)
+
+    def take_log(self) -> list[LogLine]:
+        """The lines of the node's log since the last time; the policy's own are among them."""
+        lines: list[LogLine] = []
+        for runtime in (self.runtime, self.hook_runtime):
+            while runtime.log_lines:
+                lines.append(runtime.log_lines.popleft())
+        return lines
 
     def record(
         self,

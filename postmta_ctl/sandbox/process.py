@@ -61,7 +61,7 @@ async def _serve(options: Options) -> int:
         await service.start()
         host, port = runner.addresses[0][:2]
         _say("sandbox node listening", url=f"http://{host}:{port}", node_id=service.node.id, version=VERSION)
-        await _told_to_stop()
+        await _told_to_stop(service.failed)
         service.is_stopping = True
     finally:
         await runner.cleanup()
@@ -73,14 +73,14 @@ def _say(event: str, **fields: object) -> None:
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
-async def _told_to_stop() -> None:
-    """Return at SIGTERM, SIGINT, or when the pipe on standard input closes."""
+async def _told_to_stop(failed: asyncio.Event) -> None:
+    """Return at SIGTERM, SIGINT, when the pipe on standard input closes, or when the node has failed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Task[Any]] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    waiting.append(asyncio.create_task(stop.wait()))
+    waiting += [asyncio.create_task(stop.wait()), asyncio.create_task(failed.wait())]
     if _has_parent():
         waiting.append(asyncio.create_task(_parent_gone()))
     _, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -53,10 +53,12 @@ class Queues:
 
     Args:
         vm: gives the Lua context to ask.
+        epoch: the number of the configuration epoch.
     """
 
-    def __init__(self, vm: Callable[[], Vm]) -> None:
+    def __init__(self, vm: Callable[[], Vm], epoch: Callable[[], int]) -> None:
         self._vm = vm
+        self._epoch = epoch
         self._by_name: dict[str, ScheduledQueue] = {}
         self._failures: dict[str, tuple[int, str]] = {}
         self._heap: list[tuple[int, int, Mail]] = []
@@ -98,7 +100,7 @@ class Queues:
             config=config,
             pool=pool,
             selector=SourceSelector(pool.entries if pool else ()),
-            epoch=self._vm().node.epoch,
+            epoch=self._epoch(),
             refreshed=now,
             changed=now,
         )
@@ -109,12 +111,12 @@ class Queues:
 
     def _is_stale(self, queue: ScheduledQueue, now: int) -> bool:
         if queue.config.values["refresh_strategy"] == "Epoch":
-            return queue.epoch != self._vm().node.epoch
+            return queue.epoch != self._epoch()
         return now - queue.refreshed >= seconds(queue.config.seconds("refresh_interval") or 0)
 
     def _refresh(self, queue: ScheduledQueue, now: int) -> None:
         """Ask the policy again. A pool that the node still caches stays what it was: so it is in KumoMTA."""
-        queue.epoch, queue.refreshed = self._vm().node.epoch, now
+        queue.epoch, queue.refreshed = self._epoch(), now
         try:
             queue.config, queue.pool = self._configuration(queue.name)
         except PolicyError:

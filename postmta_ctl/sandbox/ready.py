@@ -122,8 +122,9 @@ def _bracketed(address: str) -> str:
 class ReadyQueues:
     """All ready queues of the node."""
 
-    def __init__(self, vm: Callable[[], Vm]) -> None:
+    def __init__(self, vm: Callable[[], Vm], epoch: Callable[[], int]) -> None:
         self._vm = vm
+        self._epoch = epoch
         self._by_name: dict[str, ReadyQueue] = {}
 
     def __iter__(self) -> Iterator[ReadyQueue]:
@@ -158,7 +159,7 @@ class ReadyQueues:
             domain=queue.routing_domain,
             pool=queue.config.egress_pool,
             path=vm.egress_path(queue.routing_domain, source, site.name),
-            epoch=vm.node.epoch,
+            epoch=self._epoch(),
             refreshed=now,
             used=now,
             began=now,
@@ -166,15 +167,14 @@ class ReadyQueues:
 
     def _is_stale(self, ready: ReadyQueue, now: int) -> bool:
         if ready.path.values["refresh_strategy"] == "Epoch":
-            return ready.epoch != self._vm().node.epoch
+            return ready.epoch != self._epoch()
         return now - ready.refreshed >= seconds(ready.path.seconds("refresh_interval") or 0)
 
     def _refresh(self, ready: ReadyQueue, now: int) -> None:
         """Read the path again. The source stays frozen while the queue lives, as in KumoMTA."""
-        vm = self._vm()
-        ready.epoch, ready.refreshed = vm.node.epoch, now
+        ready.epoch, ready.refreshed = self._epoch(), now
         try:
-            ready.path = vm.egress_path(ready.domain, ready.source.name, ready.site.name)
+            ready.path = self._vm().egress_path(ready.domain, ready.source.name, ready.site.name)
         except PolicyError:
             return  # already in the node's log; the path stays what it was
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmta_ctl.luavm import ConnectionMeta, PolicyError, Rejected
 from postmta_ctl.luavm.headers import split_message
-from postmta_ctl.sandbox.durations import SECOND, show_moment
+from postmta_ctl.sandbox.durations import MINUTE, SECOND, show_moment
 from postmta_ctl.sandbox.journal import Journal
 from postmta_ctl.sandbox.mail import Mail
 from postmta_ctl.sandbox.receivers import LABEL, REPORT_DELAY, RETURNED, Fate
@@ -63,11 +63,14 @@ class Reports:
         """Take in the reports whose time has come."""
         while self._coming and self._coming[0][0] <= now:
             _, _, report = heapq.heappop(self._coming)
-            journal.arrived(report)
             try:
                 self._receive(report, journal)
             except PolicyError as error:
-                self._node.runtime.log("error", f"receiving a report: {error}")
+                # A sender that is refused for now comes again.
+                self._node.complain(f"receiving a report: {error}")
+                heapq.heappush(self._coming, (now + MINUTE, report.id, report))
+            else:
+                journal.arrived(report)
 
     def _receive(self, report: Report, journal: Journal) -> None:
         domain = report.sender.rpartition("@")[2]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, TypeVarTuple
+from contextlib import suppress
+from typing import Any, TypeVar, TypeVarTuple
 
 from postmta_ctl.luavm import Clock
 from postmta_ctl.sandbox.admin import Admin
@@ -25,8 +27,8 @@ Ts = TypeVarTuple("Ts")
 MAX_CONNECTIONS = 2
 """Threads for one log hook, whatever its path allows."""
 _LONGEST_SLEEP = 10.0
-_DRAIN_SECONDS, _LOOK_SECONDS = 3.0, 0.02
-"""How long a stop goes on with what is due."""
+_LOOK_SECONDS, _DRAIN_LOOKS = 0.02, 150
+"""A stop goes on with what is due for three seconds."""
 
 
 class NoListener(Exception):
@@ -43,14 +45,15 @@ class Service:
             self.node.close()
             raise NoListener("the policy starts no HTTP listener")
         self.listener = listeners[0]
-        self.gate = Gate(self.listener, lambda: self.node.vm, lambda: self.node.runtime.epoch)
+        self.gate = Gate(self.listener, self.node)
         self.hooks = Hooks(self.node, self._hook_has_work)
         self.dispatcher = Dispatcher(self.node, self.hooks, Reports(self.node))
         self.admin = Admin(self.node, self.dispatcher)
         self.inspector = Inspector(self.node, self.hooks)
         self.is_stopping = False
+        self.failed = asyncio.Event()
+        """Set when the node can no longer work."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node")
-        self._hook_threads = ThreadPoolExecutor(16, thread_name_prefix="hook")
         self._wakeup = asyncio.Event()
         self._events: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +63,7 @@ class Service:
         """Queue what the spool holds, and begin to deliver."""
         self._loop = asyncio.get_running_loop()
         await self.call(self._load)
-        self._tasks.append(asyncio.create_task(self._dispatch()))
+        self._run(self._dispatch())
 
     def _load(self) -> None:
         for mail in self.node.spool.messages():
@@ -70,6 +73,12 @@ class Service:
         """Do something in the node's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done until the stop; if it ends before, by an error, that ends the process."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self.failed.set())
+        self._tasks.append(task)
+
     def wake(self) -> None:
         """There may be something to deliver."""
         self._wakeup.set()
@@ -78,6 +87,8 @@ class Service:
         while True:
             self._wakeup.clear()
             due = await self.call(self.dispatcher.run)
+            for line in self.node.take_log():
+                print(f"sandbox: {line.level}: {line.text}", file=sys.stderr, flush=True)
             pause = _LONGEST_SLEEP if due is None else min((due - self.node.now()) / SECOND, _LONGEST_SLEEP)
             if pause > 0:
                 await _happens(self._wakeup, pause)
@@ -93,7 +104,7 @@ class Service:
         if hook.name not in self._events:
             self._events[hook.name] = asyncio.Event()
             for _ in range(min(hook.connection_limit, MAX_CONNECTIONS)):
-                self._tasks.append(asyncio.create_task(self._serve_hook(hook)))
+                self._run(self._serve_hook(hook))
         self._events[hook.name].set()
 
     async def _serve_hook(self, hook: HookQueue) -> None:
@@ -112,8 +123,26 @@ class Service:
                 await self._in_hook_thread(connection.close)
                 await event.wait()
 
-    async def _in_hook_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._hook_threads, function, *args)
+    @staticmethod
+    async def _in_hook_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """Do something that may take long, in a thread that does not keep the process from ending."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def work() -> None:
+            try:
+                result = function(*args)
+            except BaseException as error:
+                tell(done.set_exception, error)
+            else:
+                tell(done.set_result, result)
+
+        def tell(setter: Callable[[Any], None], value: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended, nobody waits
+                loop.call_soon_threadsafe(lambda: None if done.cancelled() else setter(value))
+
+        threading.Thread(target=work, name="hook", daemon=True).start()
+        return await done
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -123,17 +152,24 @@ class Service:
         return not any(hook.waiting or hook.busy for hook in self.hooks) and (due is None or due > self.node.now())
 
     async def stop(self) -> None:
-        """Deliver what is due, for a moment; the rest stays in the spool."""
+        """Deliver what is due, for a moment; the rest stays in the spool.
+
+        Raises:
+            Exception: what the node failed with, if that is why it stops.
+        """
         self.is_stopping = True
-        deadline = time.monotonic() + _DRAIN_SECONDS
-        while not await self.call(self._is_idle) and time.monotonic() < deadline:  # noqa: ASYNC110 - many conditions
+        for _ in range(_DRAIN_LOOKS):
+            if self.failed.is_set() or await self.call(self._is_idle):
+                break
             await asyncio.sleep(_LOOK_SECONDS)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.call(self.node.close)
         self._thread.shutdown(wait=True)
-        self._hook_threads.shutdown(wait=False, cancel_futures=True)
+        for result in ended:
+            if isinstance(result, Exception):
+                raise result
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

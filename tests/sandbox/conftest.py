@@ -76,3 +76,14 @@ def start_engine(policy: PolicyFolder) -> Iterator[StartEngine]:
 @pytest.fixture
 def engine(start_engine: StartEngine) -> Engine:
     return start_engine()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, pems: dict[str, bytes]) -> Iterator[SandboxProcess]:
+    """One process for all tests that leave no trace another could stumble over."""
+    with running_ingestion() as ingestion:
+        policy = PolicyFolder(tmp_path_factory.mktemp("shared"), ingestion.url, pems)
+        policy.publish(make_model())
+        process = SandboxProcess(policy.folder)
+        yield process
+        process.stop()

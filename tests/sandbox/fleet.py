@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,15 @@ class PolicyFolder:
         for domain in ("acme.test", "bolt.test"):
             for key in (RSA, ED25519):
                 node_files.write_key(folder, domain, key.selector, pems[key.algorithm])
+
+    @contextmanager
+    def changed(self, name: str, text: str) -> Iterator[None]:
+        """Another text in a file of the running release, behind the publisher's back."""
+        file = self.folder / "releases" / node_files.current_release(self.folder) / name
+        before = file.read_text()
+        file.write_text(text)
+        yield
+        file.write_text(before)
 
     def publish(self, model: PolicyModel) -> int:
         self._release += 1

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,18 @@ class SandboxProcess:
 
     def delete(self, path: str, rule: str) -> httpx.Response:
         return self.http.request("DELETE", path, json={"id": rule})
+
+    def stranger(self, method: str, path: str, authorization: str | None) -> httpx.Response:
+        """A request with other credentials than ours, or none."""
+        headers = {} if authorization is None else {"Authorization": authorization}
+        return httpx.request(method, f"{self.banner['url']}{path}", headers=headers, trust_env=False)
+
+    @staticmethod
+    def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
