@@ -15,11 +15,8 @@ def test_mail_waits_while_the_policy_does_not_load(policy: PolicyFolder, engine:
         engine.node.bump_epoch()
         engine.advance(70)
         assert engine.types("grey@example.org") == ["Reception", "TransientFailure"]
-        request = decode(
-            b'{"envelope_sender": "a@b.c", "recipients": [{"email": "a@b.c"}], "content": "X: y"}', InjectV1Request
-        )
         with pytest.raises(PolicyError):
-            Injection(engine.node, request, CALLER).step()
+            engine.inject("ok@example.org", tenant="bolt")
         assert any("init.lua" in line.text for line in engine.node.take_log())
     engine.node.bump_epoch()
     engine.advance(70)
