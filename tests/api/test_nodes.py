@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from postmta_ctl.core import tokens
+from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.nodes import access, queries, service
 from postmta_ctl.features.nodes.schemas import NodeCreate
 from postmta_ctl.features.nodes.watch import watch_nodes
@@ -104,8 +105,10 @@ async def test_sealed_tokens_open_in_their_own_column_only(system: Any, tmp_path
         (row,) = await queries.all_nodes(connection)
         await queries.change(connection, row.id, sealed_admin_token=row.sealed_ingest_token)
         (row,) = await queries.all_nodes(connection)
-    with pytest.raises(ValueError, match="another place"):
+    with pytest.raises(NodeFailed, match="another place"):
         access.address(system, row)
+    await watch_nodes(system)
+    assert "another place" in (await service.get(system, row.id)).last_error
 
 
 @pytest.mark.parametrize(

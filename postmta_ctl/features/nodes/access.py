@@ -13,6 +13,7 @@ from pathlib import Path
 from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.compiler.node_files import write_node_files
 from postmta_ctl.core import secrets
+from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.nodes.release_files import make_folder
 from postmta_ctl.settings import Settings
@@ -28,8 +29,11 @@ def seal(system: System, node_id: str, column: str, token: str) -> bytes:
 
 
 def _opened(system: System, row: NodeRow, column: str) -> str:
-    aad = _place(row.id, column)
-    return secrets.unseal(system.keys.master_key, getattr(row, column), aad=aad).decode()
+    try:
+        opened = secrets.unseal(system.keys.master_key, getattr(row, column), aad=_place(row.id, column))
+    except secrets.SealError as error:
+        raise NodeFailed(f"node {row.name}: its token cannot be opened: {error}", code="token_unreadable") from error
+    return opened.decode()
 
 
 def _place(node_id: str, column: str) -> bytes:
@@ -37,7 +41,11 @@ def _place(node_id: str, column: str) -> bytes:
 
 
 def address(system: System, row: NodeRow) -> NodeAddress:
-    """Where the node is, and the token that it knows us by."""
+    """Where the node is, and the token that it knows us by.
+
+    Raises:
+        NodeFailed: The token was sealed under another master key.
+    """
     return NodeAddress(name=row.name, admin_url=row.admin_url, token=_opened(system, row, "sealed_admin_token"))
 
 
@@ -47,6 +55,7 @@ def write_own_files(system: System, row: NodeRow) -> None:
     Raises:
         OSError: It cannot be written to.
         LookupError: There is no such user as its ``file_owner``.
+        NodeFailed: Its tokens were sealed under another master key.
     """
     folder = Path(row.policy_dir)
     make_folder(folder)

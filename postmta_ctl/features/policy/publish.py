@@ -54,14 +54,7 @@ async def publish(system: System, *, author: str, reason: str | None = None) -> 
         Busy: Another publication takes its time.
     """
     async with exclusive(system.db, LOCK):
-        draft = await draft_policy(system)
-        if not draft.is_published:
-            proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
-            require(proofs)
-            await _record(system, draft, proofs, author=author, reason=reason)
-        else:
-            # What changed has no effect on the policy, or was undone: nothing is left to wait for.
-            await _take_up(system, draft)
+        draft = await _release(system, author, reason)
         bundle = draft.rendered
         async with system.db.reading() as connection:
             rows = await nodes.all_nodes(connection)
@@ -72,6 +65,30 @@ async def publish(system: System, *, author: str, reason: str | None = None) -> 
         change_class=change_class(draft.latest_bundle, bundle),
         nodes=outcomes,
     )
+
+
+async def release(system: System, *, author: str, reason: str) -> None:
+    """Make a release, and leave it to others to bring the nodes to it.
+
+    Raises:
+        PolicyRefused: A proof failed; everything is as it was.
+        Busy: A publication takes its time.
+    """
+    async with exclusive(system.db, LOCK):
+        await _release(system, author, reason)
+
+
+async def _release(system: System, author: str, reason: str | None) -> Draft:
+    """Make the policy of this moment the newest release, unless it is that already."""
+    draft = await draft_policy(system)
+    if draft.is_published:
+        # What changed has no effect on the policy, or was undone: nothing is left to wait for.
+        await _take_up(system, draft)
+        return draft
+    proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
+    require(proofs)
+    await _record(system, draft, proofs, author=author, reason=reason)
+    return draft
 
 
 async def _record(system: System, draft: Draft, proofs: list[Proof], *, author: str, reason: str | None) -> None:

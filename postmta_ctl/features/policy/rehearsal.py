@@ -1,7 +1,7 @@
 """Traffic through a policy that no node has seen: what ``kumod --validate`` does not do, and what breaks at run time.
 
 A policy that loads may still fail at its first message, and a node then refuses mail while it answers 200. So the
-release is laid out as on a node, with stand-ins for keys and tokens, and every tenant sends a message through it.
+release is laid out as on a node, with stand-ins for keys and tokens, and tenants send messages through it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ from postmta_ctl.luavm import Message, NodeRuntime, PolicyError, Vm, no_network
 
 RELEASE = 999_999
 """The number that the release has in the rehearsal; its answer to the probe must be this."""
+_SENDERS = 50
+"""Organizations that send a signed message. All run the same Lua; what they differ in, queue to path, is walked for
+every one, but to load an RSA key takes some ten milliseconds."""
 _RECIPIENT = "bob@recipient.example"
 _HOOK, _HOOK_QUEUE, _HOOK_CONSTRUCTOR = "postmta", "postmta.log_hook", "make.postmta.log_hook"
 
 
 def rehearse(folder: Path, model: PolicyModel, bundle: Bundle) -> Iterator[Finding]:
-    """What goes wrong when every tenant sends.
+    """What goes wrong when tenants send.
 
     Args:
         folder: An empty one, to lay the node out in.
         model: Whose tenants and domains.
         bundle: The policy made of it.
     """
-    domains = {domain.organization: domain for domain in reversed(model.domains)}
+    domains = _senders(model)
     _lay_out(folder, bundle, list(domains.values()))
     try:
         vm = NodeRuntime(folder, policy_dir=folder, launcher=True, http=no_network).start()
@@ -57,6 +60,12 @@ def rehearse(folder: Path, model: PolicyModel, bundle: Bundle) -> Iterator[Findi
             problem = str(error)
         if problem is not None:
             yield _failed(where, problem)
+
+
+def _senders(model: PolicyModel) -> dict[str, SendingDomain]:
+    """One domain each of the first organizations that have one."""
+    first = {domain.organization: domain for domain in reversed(model.domains)}
+    return {organization: first[organization] for organization in sorted(first)[:_SENDERS]}
 
 
 def _failed(where: str, problem: str) -> Finding:

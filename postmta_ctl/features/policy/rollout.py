@@ -16,6 +16,7 @@ import structlog
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.node_files import switch_release
+from postmta_ctl.core.secrets import SealError
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.domains import keys as dkim_keys
 from postmta_ctl.features.nodes import access, key_files, probe, release_files
@@ -81,7 +82,7 @@ async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
     try:
         await _write_keys(system, target, row)
         await asyncio.to_thread(_switch, system, target, row)
-    except (OSError, LookupError, release_files.ReleaseChanged) as error:
+    except (OSError, LookupError, SealError, NodeFailed, release_files.ReleaseChanged) as error:
         problem = f"cannot write to {row.policy_dir}: {error}"
         await _note(system, row, last_error=problem)
         return problem
@@ -108,8 +109,8 @@ def _switch(system: System, target: Target, row: NodeRow) -> None:
 
 
 async def _confirm(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:
-    address = access.address(system, row)
     try:
+        address = access.address(system, row)
         running = await probe.wait_until_running(system.kumod, address, number, seconds=seconds)
     except NodeFailed as error:
         await _note(system, row, last_error=error.detail)
