@@ -14,6 +14,7 @@ from aiohttp import web
 
 from postmta_ctl.luavm import PolicyError
 from postmta_ctl.sandbox import metrics, requests
+from postmta_ctl.sandbox.answers import as_json, compressed, cut, faulty, plain, query
 from postmta_ctl.sandbox.faults import MEANINGS, Fault, Mode
 from postmta_ctl.sandbox.inject import Caller, Injection
 from postmta_ctl.sandbox.inspection import UNSPECIFIED, UnknownQueue
@@ -27,8 +28,6 @@ LABEL = {"X-PostMTA-Sandbox": "1"}
 _FAULTS = "/sandbox/faults"
 _ADMIN = "/api/admin/sandbox/v1"
 """What stands for ``/sandbox/…`` in access control."""
-_COMPRESSED_FROM = 1024
-_json = msgspec.json.Encoder()
 
 
 def application(service: Service) -> web.Application:
@@ -60,11 +59,11 @@ class Api:
                 request["auth_info"] = await self._admit(request)
             response = await handler(request)
         except BodyError as error:
-            response = _text(error.text, error.status)
+            response = plain(error.text, error.status)
         except web.HTTPException as error:
-            response = _text(error.text or error.reason, error.status)
+            response = plain(error.text or error.reason, error.status)
         except (PolicyError, QueueFailure) as error:
-            response = _text(f"Error: {error}", 500)
+            response = plain(f"Error: {error}", 500)
         response.headers.update(LABEL)
         return response
 
@@ -96,7 +95,7 @@ class Api:
         while not injection.is_done:
             await self._service.call(injection.step)
         self._service.wake()
-        return _after(fault, request, injection.answer)
+        return faulty(fault, request, injection.answer)
 
     def _begin(self, body: requests.InjectV1Request, caller: Caller, fault: Mode | None) -> Injection:
         injection = Injection(self._node, body, caller, broken=fault == "internal")
@@ -113,7 +112,7 @@ class Api:
             case "hang":
                 await asyncio.Event().wait()
             case "reset_before":
-                _cut(request)
+                cut(request)
 
     def _caller(self, request: web.Request) -> Caller:
         own = request.transport.get_extra_info("sockname") if request.transport else None
@@ -127,7 +126,7 @@ class Api:
 
     async def suspensions(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/admin/suspend/v1."""
-        return _answer(await self._service.call(self._service.admin.suspensions))
+        return as_json(await self._service.call(self._service.admin.suspensions))
 
     async def lift_suspension(self, request: web.Request) -> web.StreamResponse:
         """DELETE /api/admin/suspend/v1."""
@@ -140,7 +139,7 @@ class Api:
 
     async def ready_suspensions(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/admin/suspend-ready-q/v1."""
-        return _answer(await self._service.call(self._service.admin.ready_suspensions))
+        return as_json(await self._service.call(self._service.admin.ready_suspensions))
 
     async def lift_ready_suspension(self, request: web.Request) -> web.StreamResponse:
         """DELETE /api/admin/suspend-ready-q/v1."""
@@ -152,7 +151,7 @@ class Api:
 
     async def bounces(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/admin/bounce/v1."""
-        return _answer(await self._service.call(self._service.admin.bounces))
+        return as_json(await self._service.call(self._service.admin.bounces))
 
     async def lift_bounce(self, request: web.Request) -> web.StreamResponse:
         """DELETE /api/admin/bounce/v1."""
@@ -163,30 +162,30 @@ class Api:
         body = await self._body(request, requests.RebindV1Request)
         await self._service.call(self._service.admin.rebind, body)
         self._service.wake()
-        return _answer({})
+        return as_json({})
 
     async def bump_epoch(self, _request: web.Request) -> web.StreamResponse:
         """POST /api/admin/bump-config-epoch."""
         await self._service.call(self._node.bump_epoch)
-        return _text("")
+        return plain("")
 
     async def _order(self, action: Callable[[T], dict[str, Any]], body: T) -> web.StreamResponse:
         try:
-            return _answer(await self._service.call(action, body))
+            return as_json(await self._service.call(action, body))
         except ValueError as error:
             raise BodyError(422, f"Failed to deserialize the JSON body into the target type: {error}") from error
 
     async def _lift(self, request: web.Request, remove: Callable[[str], bool], what: str) -> web.StreamResponse:
         rule = (await self._body(request, requests.CancelRequest)).id
         if not await self._service.call(remove, rule):
-            return _text(f"{what} entry {rule} not found", 404)
-        return _text(f"removed {rule}")
+            return plain(f"{what} entry {rule} not found", 404)
+        return plain(f"removed {rule}")
 
     # -- views --------------------------------------------------------------------------------------------------
 
     async def scheduled_queue(self, request: web.Request) -> web.StreamResponse:
         """GET /api/admin/inspect-sched-q/v1."""
-        name, limit = _query(request, "queue_name"), request.query.get("limit")
+        name, limit = query(request, "queue_name"), request.query.get("limit")
         want_body = request.query.get("want_body") == "true"
         try:
             number = None if limit is None else int(limit)
@@ -196,50 +195,50 @@ class Api:
 
     async def message(self, request: web.Request) -> web.StreamResponse:
         """GET /api/admin/inspect-message/v1."""
-        spool_id, want_body = _query(request, "id"), request.query.get("want_body") == "true"
+        spool_id, want_body = query(request, "id"), request.query.get("want_body") == "true"
         try:
             return await self._view(lambda: self._inspector.message(spool_id, want_body=want_body))
         except KeyError:
-            return _text(f"Error: no such key {spool_id}", 500)
+            return plain(f"Error: no such key {spool_id}", 500)
 
     async def ready_queue(self, request: web.Request) -> web.StreamResponse:
         """GET /api/admin/inspect-ready-q/v1."""
-        name = _query(request, "queue_name")
+        name = query(request, "queue_name")
         scheduled = request.query.get("include_scheduled_queues") == "true"
         return await self._view(lambda: self._inspector.ready_queue(name, scheduled=scheduled))
 
     async def egress_path(self, request: web.Request) -> web.StreamResponse:
         """GET /api/admin/resolve-egress-path/v1."""
-        domain, source = _query(request, "domain"), request.query.get("source", UNSPECIFIED)
+        domain, source = query(request, "domain"), request.query.get("source", UNSPECIFIED)
         return await self._view(lambda: self._inspector.egress_path(domain, source))
 
     async def ready_states(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/admin/ready-q-states/v1: nothing is ever limited by its connections here."""
-        return _answer({"states_by_ready_queue": {}})
+        return as_json({"states_by_ready_queue": {}})
 
     async def machine(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/machine-info."""
-        return _answer(await self._service.call(self._inspector.machine))
+        return as_json(await self._service.call(self._inspector.machine))
 
     async def liveness(self, _request: web.Request) -> web.StreamResponse:
         """GET /api/check-liveness/v1."""
-        return _text("shutting down", 503) if self._service.is_stopping else _text("OK")
+        return plain("shutting down", 503) if self._service.is_stopping else plain("OK")
 
     async def metrics_text(self, request: web.Request) -> web.StreamResponse:
         """GET /metrics."""
         found = await self._service.call(self._inspector.measurements)
-        return _compressed(_text(metrics.as_text(found, request.query.get("prefix", ""))))
+        return compressed(plain(metrics.as_text(found, request.query.get("prefix", ""))))
 
     async def metrics_json(self, request: web.Request) -> web.StreamResponse:
         """GET /metrics.json."""
         found = await self._service.call(self._inspector.measurements)
-        return _answer(metrics.as_json(found, request.query.get("prefix", "")))
+        return as_json(metrics.as_json(found, request.query.get("prefix", "")))
 
     async def _view(self, view: Callable[[], Any]) -> web.StreamResponse:
         try:
-            return _answer(await self._service.call(view))
+            return as_json(await self._service.call(view))
         except UnknownQueue as error:
-            return _text(f"Error: {error}", 404)
+            return plain(f"Error: {error}", 404)
 
     # -- faults -------------------------------------------------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Api:
 
     async def faults(self, _request: web.Request) -> web.StreamResponse:
         """GET /sandbox/faults: what is ordered, and what can be."""
-        return _answer({"ordered": self._node.faults.pending(), "modes": MEANINGS})
+        return as_json({"ordered": self._node.faults.pending(), "modes": MEANINGS})
 
     async def clear_faults(self, request: web.Request) -> web.StreamResponse:
         """DELETE /sandbox/faults: behave again."""
@@ -260,7 +259,7 @@ class Api:
     async def forget_holds(self, _request: web.Request) -> web.StreamResponse:
         """POST /sandbox/forget-holds: lose suspensions and bounce rules, as a restart does."""
         await self._service.call(self._node.forget_holds)
-        return _answer({})
+        return as_json({})
 
 
 ROUTES = (
@@ -290,40 +289,3 @@ ROUTES = (
     ("DELETE", _FAULTS, "clear_faults"),
     ("POST", "/sandbox/forget-holds", "forget_holds"),
 )
-
-
-def _text(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, status=status)
-
-
-def _answer(value: Any) -> web.Response:
-    return _compressed(web.Response(body=_json.encode(value), content_type="application/json"))
-
-
-def _compressed(response: web.Response) -> web.Response:
-    """Compress a long answer, if the caller takes that."""
-    if isinstance(response.body, bytes) and len(response.body) >= _COMPRESSED_FROM:
-        response.enable_compression()
-    return response
-
-
-def _query(request: web.Request, name: str) -> str:
-    if name not in request.query:
-        raise BodyError(400, f"Failed to deserialize query string: missing field `{name}`")
-    return str(request.query[name])
-
-
-def _cut(request: web.Request) -> None:
-    """End the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
-    raise web.HTTPInternalServerError
-
-
-def _after(fault: Mode | None, request: web.Request, answer: requests.InjectV1Response) -> web.StreamResponse:
-    """Faults in what the caller is told."""
-    if fault in ("reset_after", "partial"):
-        _cut(request)
-    if fault == "garbage":
-        return _text("<html>502 Bad Gateway (sandbox)</html>")
-    return _answer(answer)

@@ -17,7 +17,6 @@ from postmta_ctl.sandbox.queues import ScheduledQueue
 from postmta_ctl.sandbox.records import Peer, RecordType, Response, response
 
 if TYPE_CHECKING:
-    from postmta_ctl.luavm import Clock
     from postmta_ctl.sandbox.node import Node
 
 UNSPECIFIED = "unspecified"
@@ -128,12 +127,15 @@ def _judged(outcome: Outcome) -> tuple[RecordType, metrics.Metric, Response]:
 
 
 class HookConnection:
-    """One connection of a hook queue, to be used by one thread. It is made when it is first needed."""
+    """One connection of a hook queue. It is made when it is first needed, with a Lua side all of its own.
 
-    def __init__(self, hook: HookQueue, runtime: NodeRuntime, clock: Clock) -> None:
+    Not to be used by two threads at a time; the node may go on working meanwhile.
+    """
+
+    def __init__(self, hook: HookQueue, node: Node) -> None:
         self._hook = hook
-        self._runtime = runtime
-        self._clock = clock
+        self._node = node
+        self._runtime: NodeRuntime | None = None
         self._connection: LuaConnection | None = None
         self.session = str(uuid.uuid4())
 
@@ -142,8 +144,9 @@ class HookConnection:
         try:
             outcome: Outcome = self._send(batch)
         except PolicyError as error:
-            self._runtime.log("error", f"{self._hook.constructor}: {error}")
+            self._node.complain(f"{self._hook.constructor}: {error}")
             outcome = error
+        self._pass_on_log()
         if isinstance(outcome, PolicyError) or (isinstance(outcome, Rejected) and outcome.code == 421):
             self.close()
         return outcome
@@ -151,10 +154,11 @@ class HookConnection:
     def _send(self, batch: list[Mail]) -> str | Rejected:
         if self._connection is None:
             hook = self._hook
+            self._runtime = self._node.hook_runtime()
             vm = self._runtime.context()
             self._connection = vm.connection(hook.constructor, hook.domain, hook.tenant, hook.campaign)
             self.session = str(uuid.uuid4())
-        messages = [as_message(mail, self._clock) for mail in batch]
+        messages = [as_message(mail, self._node.clock) for mail in batch]
         if self._hook.batch_size == 1:
             return self._connection.send(messages[0])
         return self._connection.send_batch(messages)
@@ -166,4 +170,11 @@ class HookConnection:
             try:
                 connection.close()
             except (PolicyError, Rejected) as error:
-                self._runtime.log("error", f"{self._hook.constructor}: close: {error}")
+                self._node.complain(f"{self._hook.constructor}: close: {error}")
+            self._pass_on_log()
+
+    def _pass_on_log(self) -> None:
+        """What the policy wrote becomes part of the node's log."""
+        while self._runtime is not None and self._runtime.log_lines:
+            line = self._runtime.log_lines.popleft()
+            self._node.runtime.log(line.level, line.text)

@@ -53,7 +53,6 @@ class Node:
         self.runtime = self._runtime()
         self.runtime.start()
         self._transport = HttpxTransport(trust_env=False)
-        self.hook_runtime = self._runtime(self._transport)
         self.counters = metrics.Counters()
         self.ids = SpoolIds(self.clock, self.id)
         self.loggers = Loggers(
@@ -74,8 +73,11 @@ class Node:
         self.online_since = self.now()
         self._context: Vm | None = None
 
+    def hook_runtime(self) -> NodeRuntime:
+        """A Lua side for a connection of a log hook, which works in a thread of its own."""
+        return self._runtime(self._transport)
+
     def _runtime(self, http: HttpTransport | None = None) -> NodeRuntime:
-        """A Lua side of the node. Log hooks, which run in threads of their own, have one to themselves."""
         directory = self.options.policy_dir
         return NodeRuntime(
             directory,
@@ -109,7 +111,6 @@ class Node:
     def bump_epoch(self) -> None:
         """A new configuration epoch: from now on the policy is what lies in the folder now."""
         self.runtime.bump_epoch()
-        self.hook_runtime.bump_epoch()
 
     @contextmanager
     def step(self) -> Iterator[Journal]:
@@ -138,9 +139,8 @@ class Node:
     def take_log(self) -> list[LogLine]:
         """The lines of the node's log since the last time; the policy's own are among them."""
         lines: list[LogLine] = []
-        for runtime in (self.runtime, self.hook_runtime):
-            while runtime.log_lines:
-                lines.append(runtime.log_lines.popleft())
+        while self.runtime.log_lines:
+            lines.append(self.runtime.log_lines.popleft())
         return lines
 
     def record(

@@ -109,7 +109,7 @@ class Service:
 
     async def _serve_hook(self, hook: HookQueue) -> None:
         """One connection of a hook, for ever: closed when idle, so that the next one runs the policy of its day."""
-        connection = HookConnection(hook, self.node.hook_runtime, self.node.clock)
+        connection = HookConnection(hook, self.node)
         event = self._events[hook.name]
         while True:
             batch = await self.call(self.hooks.take, hook)

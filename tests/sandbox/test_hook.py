@@ -72,7 +72,7 @@ def test_a_connection_runs_the_policy_of_the_day_it_was_made(
     policy: PolicyFolder, engine: Engine, ingestion: Ingestion
 ) -> None:
     hook = _first_batch(engine)
-    connection = HookConnection(hook, engine.node.hook_runtime, engine.clock)
+    connection = HookConnection(hook, engine.node)
     batch = engine.hooks.take(hook)
     assert connection.deliver(batch) == "ingestion answered 200"
     first = connection.session
