@@ -52,6 +52,7 @@ class Dispatcher:
         """
         node = self._node
         now = node.now()
+        node.watch()
         for mail in node.queues.stranded(now):
             node.enqueue(mail)
         with node.step() as journal:

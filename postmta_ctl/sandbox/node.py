@@ -24,6 +24,7 @@ from postmta_ctl.sandbox.faults import Faults
 from postmta_ctl.sandbox.journal import Journal
 from postmta_ctl.sandbox.logs import Loggers
 from postmta_ctl.sandbox.mail import Mail, SpoolIds
+from postmta_ctl.sandbox.monitor import ConfigMonitor
 from postmta_ctl.sandbox.options import Options
 from postmta_ctl.sandbox.queues import QueueFailure, Queues, ScheduledQueue
 from postmta_ctl.sandbox.ready import ReadyQueues
@@ -71,6 +72,8 @@ class Node:
         self.ready_suspensions: Rules[SuspendReadyQueueV1Request] = Rules()
         self.bounces: Rules[BounceV1Request] = Rules()
         self.online_since = self.now()
+        globs = self.runtime.settings.get("kumo.set_config_monitor_globs") or ()
+        self._monitor = ConfigMonitor(globs, self.online_since)
         self._context: Vm | None = None
 
     def hook_runtime(self) -> NodeRuntime:
@@ -111,6 +114,11 @@ class Node:
     def bump_epoch(self) -> None:
         """A new configuration epoch: from now on the policy is what lies in the folder now."""
         self.runtime.bump_epoch()
+
+    def watch(self) -> None:
+        """Begin a new epoch if the policy's files have changed."""
+        if self._monitor.has_changed(self.now()):
+            self.bump_epoch()
 
     @contextmanager
     def step(self) -> Iterator[Journal]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from postmta_ctl.cli import cli
+from postmta_ctl.sandbox.command import sandbox as command
 from postmta_ctl.sandbox.receivers import FATES
 from tests.sandbox.fleet import PolicyFolder, make_model
 from tests.sandbox.ingestion import Ingestion
@@ -65,6 +65,6 @@ def test_a_second_start_is_the_same_node(start: StartSandbox) -> None:
 
 
 def test_the_command_tells_all_magic_recipients() -> None:
-    text = CliRunner().invoke(cli, ["sandbox", "--help"]).output
+    text = CliRunner().invoke(command, ["--help"]).output
     missing = [word for fate in FATES for word in fate.words if f"{word}*" not in text]
     assert missing == []

@@ -111,6 +111,19 @@ def test_a_published_pool_is_used_after_the_bump(policy: PolicyFolder, engine: E
     assert delivery["source_address"]["address"].startswith("192.0.2.77:")
 
 
+def test_a_change_nobody_announced_is_found_within_ten_seconds(policy: PolicyFolder, engine: Engine) -> None:
+    engine.inject("ok1@example.org", tenant="bolt")
+    model = make_model()
+    policy.publish(type(model)(**{**model_fields(model), "vmtas": (vmta("bolt", "new", "192.0.2.77"),)}))
+    engine.clock.advance(9)
+    engine.inject("ok2@example.org", tenant="bolt")
+    engine.clock.advance(2)
+    engine.run()
+    engine.inject("ok3@example.org", tenant="bolt")
+    used = [record["egress_source"] for record in engine.records if record["type"] == "Delivery"]
+    assert used == ["bolt.mx.r1", "bolt.mx.r1", "bolt.new.r1"]
+
+
 def test_a_pool_asked_for_within_its_ttl_stays_old_in_its_queue(policy: PolicyFolder, engine: Engine) -> None:
     """KumoMTA's trap: a bump sooner than the pool's ttl refreshes the queue with the cached pool, and that is it."""
     engine.inject("ok1@example.org", tenant="bolt")
