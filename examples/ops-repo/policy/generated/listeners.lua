@@ -1,0 +1,13 @@
+-- Rendered by PostMTA. Listeners, as kumo.start_http_listener and kumo.start_esmtp_listener take them.
+-- A change needs a restart of the node.
+return {
+  http = {
+    { listen = "127.0.0.1:8000", request_body_limit = 67108864, trusted_hosts = {} },
+  },
+  smtp = {
+    {
+      listen = "0.0.0.0:25",
+      relay_hosts = { "0.0.0.0/32" },
+    },
+  },
+}

@@ -1,0 +1,16 @@
+-- Rendered by PostMTA. Each vMTA: `source` as kumo.make_egress_source takes it, `path` as kumo.make_egress_path.
+-- While warming, half of the day's allowance may leave at once and the rest comes back over the day: burst and
+-- refill together stay within the allowance in any 24 hours.
+return {
+  ["co.mx1"] = {
+    path = { ip_lookup_strategy = "Ipv4Only" },
+    source = { ehlo_domain = "mx1.co.com", source_address = "192.0.2.1" },
+  },
+  ["co.mx2"] = {
+    path = {
+      additional_source_selection_rates = { ["postmta:co.mx2.r1:daily"] = "51/d,max_burst=49" },
+      ip_lookup_strategy = "Ipv4Only",
+    },
+    source = { ehlo_domain = "mx2.co.com", source_address = "192.0.2.2" },
+  },
+}

@@ -1,0 +1,67 @@
+--- Where mail leaves from: pools, sources, and the limits of each path.
+--
+-- KumoMTA caches pools and sources for their `ttl` whatever the epoch: one second lets a published change through.
+-- It freezes a source's address in a busy ready queue, so sources are versioned: `<organization>.<vmta>.r<version>`.
+
+local kumo = require 'kumo'
+local log_hook = require 'postmta.log_hook'
+
+local M = {}
+
+local TTL = '1s'
+
+local function merged(...)
+  local result = {}
+  for _, options in ipairs { ... } do
+    for name, value in pairs(options) do
+      result[name] = value
+    end
+  end
+  return result
+end
+
+function M.new(bundle)
+  local E = {}
+
+  --- The vMTA of a source name, whatever the version. For a second after a publication KumoMTA still asks for the
+  -- version before; that gets today's address rather than an error, which would refuse mail.
+  local function vmta_of(source_name)
+    return bundle.sources[source_name:match '^(.+)%.r%d+$']
+  end
+
+  --- Answers get_egress_pool. A pool without entries defers its mail.
+  function E.pool(name)
+    local entries = {}
+    for i, source in ipairs(bundle.pools[name] or {}) do
+      entries[i] = { name = source }
+    end
+    return kumo.make_egress_pool { name = name, entries = entries, ttl = TTL }
+  end
+
+  --- Answers get_egress_source.
+  function E.source(name)
+    local vmta = vmta_of(name)
+    if not vmta then
+      error('no vMTA for egress source ' .. name)
+    end
+    return kumo.make_egress_source(merged(vmta.source, { name = name, ttl = TTL }))
+  end
+
+  --- Answers get_egress_path_config; also asked for queues that are no mail, with the source `unspecified`.
+  function E.path(routing_domain, source_name)
+    if routing_domain == log_hook.QUEUE then
+      return kumo.make_egress_path(log_hook.PATH)
+    end
+    if routing_domain == 'generator.kumomta.internal' then
+      -- Deferred generation is work for the CPUs, not for a remote host's limits.
+      return kumo.make_egress_path { connection_limit = 4, max_ready = 80000, refresh_strategy = 'Epoch' }
+    end
+    local vmta = vmta_of(source_name)
+    local own = vmta and vmta.path or {}
+    return kumo.make_egress_path(merged(own, bundle.installation.path, { refresh_strategy = 'Epoch' }))
+  end
+
+  return E
+end
+
+return M

@@ -1,0 +1,66 @@
+--- The policy's table of contents, and the only place where events are registered.
+--
+-- Each module builds its functions from the bundle's tables and knows nothing of events; here they are given
+-- their events. Single-handler events may be registered once only, and none from inside a handler, so all of it
+-- happens in `start`, which the bundle's init.lua calls at the top level.
+
+local kumo = require 'kumo'
+
+local access = require 'postmta.access'
+local cancel = require 'postmta.cancel'
+local dkim = require 'postmta.dkim'
+local domains = require 'postmta.domains'
+local egress = require 'postmta.egress'
+local fence = require 'postmta.fence'
+local inbound = require 'postmta.inbound'
+local log_hook = require 'postmta.log_hook'
+local node = require 'postmta.node'
+local queues = require 'postmta.queues'
+local reception = require 'postmta.reception'
+local release = require 'postmta.release'
+local startup = require 'postmta.startup'
+local validate = require 'postmta.validate'
+
+local M = {}
+
+--- Put the bundle to work.
+-- @param bundle root (folder of this release), dir (folder of the node: keys, node.json, current) and one field
+--   for each generated table
+function M.start(bundle)
+  bundle.node = node.new(bundle)
+  bundle.release = release.new(bundle)
+  bundle.domains = domains.new(bundle)
+  bundle.dkim = dkim.new(bundle)
+  bundle.fence = fence.new(bundle)
+
+  local starting = startup.new(bundle)
+  kumo.on('pre_init', starting.pre_init)
+  kumo.on('init', starting.init)
+
+  local door = access.new(bundle)
+  kumo.on('http_server_validate_auth_bearer', door.bearer)
+  kumo.on('get_acl_definition', door.acl)
+  kumo.on('get_listener_domain', inbound.new(bundle).domain)
+
+  local receiving = reception.new(bundle)
+  kumo.on('http_message_generated', receiving.http)
+  kumo.on('smtp_server_message_received', receiving.smtp)
+
+  local hook = log_hook.new(bundle)
+  kumo.on('should_enqueue_log_record', hook.should_enqueue)
+  kumo.on(log_hook.CONSTRUCTOR, hook.connect)
+
+  local queueing = queues.new(bundle)
+  kumo.on('get_queue_config', queueing.config)
+  kumo.on('throttle_insert_ready_queue', queueing.pace)
+
+  local leaving = egress.new(bundle)
+  kumo.on('get_egress_pool', leaving.pool)
+  kumo.on('get_egress_source', leaving.source)
+  kumo.on('get_egress_path_config', leaving.path)
+
+  kumo.on('rebind_message', cancel.rebind)
+  kumo.on('validate_config', validate.new(bundle).run)
+end
+
+return M

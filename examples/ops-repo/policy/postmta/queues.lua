@@ -1,0 +1,47 @@
+--- Scheduled queues: how long and how often a message is tried, and from which pool.
+
+local kumo = require 'kumo'
+local log_hook = require 'postmta.log_hook'
+
+local M = {}
+
+-- For a tenant that no longer exists: a pool without sources, so that its mail waits and expires. Without a pool
+-- it would leave from the host's default address. No slug can hold an underscore, so the name is never taken.
+M.NO_POOL = 'unknown_tenant'
+
+function M.new(bundle)
+  local Q = {}
+
+  --- Answers get_queue_config.
+  function Q.config(domain, tenant)
+    if domain == log_hook.QUEUE then
+      return kumo.make_queue_config(log_hook.queue_options(bundle.installation))
+    end
+    local known = tenant and bundle.tenants[tenant]
+    local options = { egress_pool = known and known.pool or M.NO_POOL, refresh_strategy = 'Epoch' }
+    for name, value in pairs(bundle.installation.queue) do
+      options[name] = value
+    end
+    return kumo.make_queue_config(options)
+  end
+
+  --- Answers throttle_insert_ready_queue: a tenant whose vMTAs are all warming waits here, where no attempt is
+  -- counted. Once in the ready queue it would fail with "no sources eligible" and be put back ever longer.
+  function Q.pace(message)
+    local known = bundle.tenants[message:get_meta 'tenant' or '']
+    if not known or not known.rate or log_hook.is_record(message) then
+      return
+    end
+    -- An error here would orphan the message until the next restart.
+    local ok, problem = pcall(function()
+      kumo.make_throttle('postmta:' .. known.pool, known.rate):delay_message_if_throttled(message)
+    end)
+    if not ok then
+      kumo.log_error('pacing ' .. known.pool .. ': ' .. tostring(problem))
+    end
+  end
+
+  return Q
+end
+
+return M

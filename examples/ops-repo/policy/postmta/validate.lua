@@ -1,0 +1,72 @@
+--- `kumod --validate` runs no traffic handler by itself: this one walks every tenant to its sources and paths.
+
+local kumo = require 'kumo'
+local log_hook = require 'postmta.log_hook'
+
+local M = {}
+
+function M.new(bundle)
+  local V = {}
+
+  local function try(what, call, ...)
+    local ok, problem = pcall(call, ...)
+    if not ok then
+      print(what .. ': ' .. tostring(problem))
+      kumo.validation_failed()
+    end
+  end
+
+  local function expect(condition, what)
+    if not condition then
+      print(what)
+      kumo.validation_failed()
+    end
+  end
+
+  local function check_pools()
+    for pool, sources in pairs(bundle.pools) do
+      try('pool ' .. pool, kumo.invoke_get_egress_pool, pool)
+      for _, source in ipairs(sources) do
+        try('source ' .. source, kumo.invoke_get_egress_source, source)
+        try('path of ' .. source, kumo.invoke_get_egress_path_config, 'example.com', source, 'mx.example.com')
+      end
+    end
+  end
+
+  local function check_tenants()
+    for tenant, known in pairs(bundle.tenants) do
+      expect(bundle.pools[known.pool], string.format('tenant %s: no pool %s', tenant, known.pool))
+      try('queue of tenant ' .. tenant, kumo.invoke_get_queue_config, tenant .. '@example.com')
+      if known.rate then
+        try('rate of tenant ' .. tenant, kumo.make_throttle, 'postmta:' .. known.pool, known.rate)
+      end
+    end
+  end
+
+  local function check_domains()
+    for shard = 0, bundle.data.domains.shards - 1 do
+      local path = string.format('%s/data/domains/%04x.json', bundle.root, shard)
+      try(path, function()
+        for name, domain in pairs(kumo.serde.json_load(path)) do
+          expect(bundle.tenants[domain.organization], string.format('domain %s: no tenant %s', name, domain.organization))
+        end
+      end)
+    end
+  end
+
+  --- Answers validate_config.
+  function V.run()
+    check_pools()
+    check_tenants()
+    check_domains()
+    try('acl.toml', kumo.aaa.load_acl_map, bundle.root .. '/acl.toml')
+    try('manifest.json', bundle.release)
+    try('log hook queue', kumo.invoke_get_queue_config, log_hook.QUEUE)
+    try('log hook path', kumo.invoke_get_egress_path_config, log_hook.QUEUE, 'unspecified', log_hook.QUEUE)
+    try('unknown tenant', kumo.invoke_get_queue_config, 'nobody@example.com')
+  end
+
+  return V
+end
+
+return M

@@ -1,0 +1,54 @@
+"""``examples/ops-repo`` is what the demonstration's configuration compiles to, today."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from postmta_ctl.cli import bundle_folder
+from postmta_ctl.cli.demo import scenario
+from postmta_ctl.compiler.bundle import Bundle, read_manifest
+from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.features.policy.load import load_model
+from postmta_ctl.settings import Settings
+from tests.conftest import register, verify_domain
+
+OPS_REPO = Path(__file__).parents[2] / "examples/ops-repo"
+POLICY = OPS_REPO / "policy"
+
+
+async def test_the_model_is_the_demonstrations(client: Any, resolver: Any, system: Any, db: Any) -> None:
+    headers = await register(client, scenario.EMAIL, "Co")
+    for name in scenario.DOMAINS:
+        await verify_domain(client, resolver, headers, name)
+    for vmta in scenario.VMTAS:
+        assert (await client.post("/api/v1/vmtas", json=vmta, headers=headers)).status_code == 201
+    async with db.reading() as connection:
+        model = await load_model(connection, Settings(), system.now().date())
+
+    kept = msgspec.json.decode((OPS_REPO / "model.json").read_bytes(), type=PolicyModel)
+    assert in_order(kept) == in_order(model)
+
+
+def in_order(model: PolicyModel) -> dict[str, Any]:
+    """The model as data, its sets sorted."""
+    data: dict[str, Any] = msgspec.to_builtins(model)
+    return data | {"domains": sorted(data["domains"], key=lambda each: each["name"])}
+
+
+def test_the_bundle_is_what_its_script_renders_now() -> None:
+    bundle: Bundle = runpy.run_path(str(OPS_REPO / "render.py"))["rendered"]()
+    kept = Bundle.read(POLICY)
+    assert kept.files.keys() == bundle.files.keys(), "run python examples/ops-repo/render.py"
+    assert kept == bundle, "run python examples/ops-repo/render.py"
+    assert read_manifest(POLICY) == bundle.manifest(1)
+
+
+def test_the_bundle_is_proved_and_holds_no_secret() -> None:
+    assert [(proof.name, proof.ok) for proof in bundle_folder.prove(POLICY)] == [("files", True), ("lua", True)]
+    everything = b"".join(path.read_bytes() for path in OPS_REPO.rglob("*") if path.is_file())
+    assert b"PRIVATE KEY" not in everything
+    assert not list(OPS_REPO.rglob("*.key")) + list(OPS_REPO.rglob("node.json"))
