@@ -23,7 +23,7 @@ class Ingestion:
     authorizations: set[str | None] = field(default_factory=set)
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
-    def wait_for(self, enough: Callable[[list[dict[str, Any]]], bool], seconds: float = 15.0) -> list[dict[str, Any]]:
+    def wait_for(self, enough: Callable[[list[dict[str, Any]]], bool], seconds: float = 60.0) -> list[dict[str, Any]]:
         with self.arrived:
             assert self.arrived.wait_for(lambda: enough(self.records), seconds), [
                 (record["type"], record["recipient"]) for record in self.records
@@ -33,7 +33,7 @@ class Ingestion:
     def of(self, recipient: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["recipient"] == recipient]
 
-    def wait_for_type(self, recipient: str, kind: str, seconds: float = 15.0) -> dict[str, Any]:
+    def wait_for_type(self, recipient: str, kind: str, seconds: float = 60.0) -> dict[str, Any]:
         def found(records: list[dict[str, Any]]) -> bool:
             return any(record["type"] == kind and record["recipient"] == recipient for record in records)
 

@@ -30,7 +30,7 @@ class SandboxProcess:
         assert line, self.process.communicate()[1]
         self.banner = json.loads(line)
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-        self.http = httpx.Client(base_url=self.banner["url"], headers=headers, timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=self.banner["url"], headers=headers, timeout=30, trust_env=False)
 
     def send(self, *recipients: str, tenant: str = "acme", **extra: Any) -> dict[str, Any]:
         answer = self.http.post("/api/inject/v1", json=injection(*recipients, tenant=tenant, **extra))
@@ -56,7 +56,7 @@ class SandboxProcess:
         return httpx.request(method, f"{self.banner['url']}{path}", headers=headers, trust_env=False)
 
     @staticmethod
-    def wait_until(happened: Callable[[], bool], seconds: float = 10.0) -> None:
+    def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < end
@@ -73,7 +73,7 @@ class SandboxProcess:
 
     def _end(self) -> int:
         self.http.close()
-        self.process.communicate(timeout=15)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
 

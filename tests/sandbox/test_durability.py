@@ -7,11 +7,15 @@ import threading
 import httpx
 
 from tests.sandbox.engine import Engine, StartEngine
+from tests.sandbox.fleet import PolicyFolder, make_model
 from tests.sandbox.ingestion import Ingestion
 from tests.sandbox.process import SandboxProcess, StartSandbox, start_and_fail
 
 
-def test_nothing_accepted_is_lost_when_the_process_is_killed(start: StartSandbox, ingestion: Ingestion) -> None:
+def test_nothing_accepted_is_lost_when_the_process_is_killed(
+    policy: PolicyFolder, start: StartSandbox, ingestion: Ingestion
+) -> None:
+    policy.publish(make_model(max_age="30 days"))
     node = start("--time-scale", "600")
     accepted: list[str] = []
 

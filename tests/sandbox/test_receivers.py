@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.sandbox.fleet import INGEST_TOKEN
 from tests.sandbox.ingestion import Ingestion
-from tests.sandbox.process import SandboxProcess
+from tests.sandbox.process import StartSandbox
 
 STORIES = {
     "ok": ["Reception", "Delivery"],
@@ -31,7 +31,8 @@ STORIES = {
 }
 
 
-def test_every_fate_happens_as_told(sandbox: SandboxProcess, ingestion: Ingestion) -> None:
+def test_every_fate_happens_as_told(start: StartSandbox, ingestion: Ingestion) -> None:
+    sandbox = start("--time-scale", "100")
     addresses = {word: f"{word}@example.org" for word in STORIES}
     answer = sandbox.send(*addresses.values())
     assert answer == {"success_count": len(STORIES), "fail_count": 0, "failed_recipients": [], "errors": []}

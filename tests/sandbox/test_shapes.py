@@ -65,7 +65,7 @@ def smart(tmp_path_factory: pytest.TempPathFactory, pems: dict[str, bytes]) -> I
     """A node that relays to a smart host, like the one whose answers were captured."""
     policy = PolicyFolder(tmp_path_factory.mktemp("smart"), "http://127.0.0.1:1/nobody-listens", pems)
     policy.publish(make_model(smart_host=("mx.sink.test",)))
-    process = SandboxProcess(policy.folder, "--time-scale", "600")
+    process = SandboxProcess(policy.folder)
     yield process
     process.stop()
 
