@@ -67,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Run a sandbox node beside the API, so that everything works before there is a real one."""
     sandbox_time_scale: float = 1.0
     """How many times as fast mail waits for its retries in the embedded node."""
+    relay_lease_seconds: float = 90.0
+    """How long mail waits that the relay had in hand when it was killed. A node may take a minute to send again the
+    records that tell what it had taken by then; with less, a message is sent twice if the node was restarted too."""
     auto_publish: bool | None = None
     """Publish changes of the configuration by themselves; absent: only while the embedded node is the only one."""
     publish_debounce_seconds: float = 1.0

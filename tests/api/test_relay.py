@@ -251,6 +251,21 @@ async def test_the_mail_of_a_relay_that_died_is_taken_over(
     assert await state(db) == [("bob@example.org", "injected", None)]
 
 
+async def test_what_a_dead_relay_had_given_to_a_node_is_told_by_the_nodes_record(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+) -> None:
+    sent = await send(client, acme)
+    node.answers = [Killed()]
+    with pytest.raises(Killed):
+        await relay(relaying)
+    # The node was restarted as well and has forgotten what its fence let pass.
+    await ingest(relaying, "mx1", record("Reception", sent["recipients"][0]["id"]))
+    clock.advance(seconds=91)
+    await relay(relaying)
+    assert len(node.requests) == 1
+    assert await state(db) == [("bob@example.org", "accepted", None)]
+
+
 def record(kind: str, rid: str, content: str = "") -> bytes:
     """A log record of the one spool id."""
     return json.dumps(

@@ -38,8 +38,6 @@ OWNER = f"{os.getpid()}-{secrets.token_hex(4)}"
 """This process, in leases."""
 TURN = 800
 """Recipients of one turn: some requests in flight at once, and a bound on what a turn holds in memory."""
-LEASE = timedelta(seconds=90)
-"""Longer than the client waits for a node; after a crash, this is how long its mail waits."""
 RECORD_WAIT = timedelta(seconds=30)
 """How long a Reception record has to settle an injection whose answer was lost, before it is repeated."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
@@ -57,9 +55,9 @@ async def relay(system: System) -> bool:
     nodes = await addresses(system)
     if not nodes:
         return False
-    now = system.now()
+    now, lease = system.now(), timedelta(seconds=system.settings.relay_lease_seconds)
     async with system.db.transaction() as connection:
-        if not await queries.lease(connection, OWNER, now, limit=TURN, lifetime=LEASE):
+        if not await queries.lease(connection, OWNER, now, limit=TURN, lifetime=lease):
             return False
         held = await _still_needed(connection, await queries.leased(connection, OWNER), now)
     attempts = await asyncio.gather(*_sent(system, nodes, held))
@@ -69,7 +67,7 @@ async def relay(system: System) -> bool:
 
 async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:
     """Without those that were tried before, got no answer, and are on a node by its own log."""
-    again = [one.recipient_id for one in held if one.attempts]
+    again = [one.recipient_id for one in held if one.attempts > 1]
     there = await queries.on_a_node(connection, again) if again else {}
     await queries.settle_injected(connection, there, now)
     return [one for one in held if one.recipient_id not in there]
@@ -137,7 +135,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
 
 
 def _later(one: Leased, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    wait = backoff(one.attempts + 1, first=FIRST_RETRY, most=LONGEST_RETRY)
+    wait = backoff(one.attempts, first=FIRST_RETRY, most=LONGEST_RETRY)
     is_unknown = outcome.result is Result.UNKNOWN
     return {
         "rid": one.recipient_id,

@@ -28,6 +28,7 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     track_opens: bool
     track_clicks: bool
     attempts: int
+    """With this one; that of a relay which died counts as well."""
     generation: int
     """How often the node is known not to have taken it: the fence on the node lets a new generation pass."""
     alone: bool
@@ -44,7 +45,7 @@ async def lease(connection: AsyncConnection, owner: str, now: datetime, *, limit
     taken = (
         update(outbox)
         .where(outbox.c.recipient_id.in_(due.with_for_update(skip_locked=True)))
-        .values(lease_owner=owner, due_at=now + lifetime)
+        .values(lease_owner=owner, due_at=now + lifetime, attempts=outbox.c.attempts + 1)
     )
     return (await connection.execute(taken)).rowcount
 
@@ -142,7 +143,6 @@ async def settle_later(connection: AsyncConnection, later: Sequence[dict[str, An
             alone=bindparam("by_itself"),
             last_error=bindparam("words"),
             lease_owner=None,
-            attempts=outbox.c.attempts + 1,
         )
     )
     await connection.execute(statement, list(later))
