@@ -101,51 +101,49 @@ async def test_a_published_release_runs_on_the_node(client: Any, acme: Any, node
     assert Bundle.read(running(node)).digest == manifest.digest
 
 
-async def test_a_change_is_published_alive_and_said_in_the_history(client: Any, acme: Any, node: FakeNode) -> None:
-    await publish(client, acme)
-    await client.post("/api/v1/vmtas", json=VMTA, headers=acme)
-    found = await plan(client, acme)
+async def test_a_change_is_published_alive_and_said_in_the_history(client: Any, ann: Any, node: FakeNode) -> None:
+    await publish(client, ann)
+    await client.post("/api/v1/vmtas", json=VMTA, headers=ann)
+    found = await plan(client, ann)
     assert (found["release"], found["previous_release"]) == (2, 1)
     assert found["change_class"] == {"kind": "live", "settings": []}
     assert '+  ["acme.mx1"]' in found["diff"]
-    assert (await publish(client, acme))["release"] == 2
+    assert (await publish(client, ann))["release"] == 2
     assert node.running == 2
-    release = (await client.get("/api/v1/policy/releases/2", headers=acme)).json()
+    release = (await client.get("/api/v1/policy/releases/2", headers=ann)).json()
     assert release["diff"] == found["diff"]
     assert release["release"]["reason"] == "vMTA mx1 created"
-    assert (await plan(client, acme))["changes"] == []
+    assert (await plan(client, ann))["changes"] == []
 
 
-async def test_the_same_policy_is_not_published_twice(client: Any, acme: Any, node: FakeNode) -> None:
-    await publish(client, acme)
-    made = (await client.post("/api/v1/vmtas", json=VMTA, headers=acme)).json()
-    await client.delete(f"/api/v1/vmtas/{made['id']}", headers=acme)
-    done = await publish(client, acme)
+async def test_the_same_policy_is_not_published_twice(client: Any, ann: Any, node: FakeNode) -> None:
+    await publish(client, ann)
+    made = (await client.post("/api/v1/vmtas", json=VMTA, headers=ann)).json()
+    await client.delete(f"/api/v1/vmtas/{made['id']}", headers=ann)
+    done = await publish(client, ann)
     assert (done["outcome"], done["release"], done["change_class"]["kind"]) == ("nothing", 1, "nothing")
-    assert await numbers(client, acme) == [1]
-    assert (await plan(client, acme))["changes"] == [], "changes that cancel each other out are done with"
+    assert await numbers(client, ann) == [1]
+    assert (await plan(client, ann))["changes"] == [], "changes that cancel each other out are done with"
 
 
-async def test_publishing_again_brings_a_node_up_to_date(
-    client: Any, acme: Any, node: FakeNode, tmp_path: Path
-) -> None:
-    await publish(client, acme)
+async def test_publishing_again_brings_a_node_up_to_date(client: Any, ann: Any, node: FakeNode, tmp_path: Path) -> None:
+    await publish(client, ann)
     with FakeNode(tmp_path / "late").serving() as late:
-        await add(client, acme, late, "mx-2")
-        done = await publish(client, acme)
+        await add(client, ann, late, "mx-2")
+        done = await publish(client, ann)
         assert done["outcome"] == "nothing"
         assert [outcome["ok"] for outcome in done["nodes"]] == [True, True]
         assert late.running == 1
 
 
-async def test_a_dead_node_does_not_hold_up_the_others(client: Any, acme: Any, node: FakeNode, tmp_path: Path) -> None:
+async def test_a_dead_node_does_not_hold_up_the_others(client: Any, ann: Any, node: FakeNode, tmp_path: Path) -> None:
     dead = FakeNode(tmp_path / "dead")
     with dead.serving():
-        await add(client, acme, dead, "dead")
-    done = await publish(client, acme)
+        await add(client, ann, dead, "dead")
+    done = await publish(client, ann)
     assert [(outcome["node"], outcome["ok"]) for outcome in done["nodes"]] == [("dead", False), ("mx-1", True)]
     assert "cannot connect" in done["nodes"][0]["detail"]
-    shown = await the_node(client, acme)
+    shown = await the_node(client, ann)
     assert (shown["published_release"], shown["running_release"]) == (1, None), "its files are there when it comes back"
     assert "cannot connect" in shown["last_error"]
     assert read_manifest(running(dead)).release == 1
@@ -158,17 +156,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_node_stuck_on_the_old_release_is_named(client: Any, acme: Any, node: FakeNode) -> None:
-    await publish(client, acme)
+async def test_a_node_stuck_on_the_old_release_is_named(client: Any, ann: Any, node: FakeNode) -> None:
+    await publish(client, ann)
     node.stuck = True
-    await client.post("/api/v1/vmtas", json=VMTA, headers=acme)
-    (outcome,) = (await publish(client, acme))["nodes"]
+    await client.post("/api/v1/vmtas", json=VMTA, headers=ann)
+    (outcome,) = (await publish(client, ann))["nodes"]
     assert (outcome["ok"], outcome["running_release"]) == (False, 1)
     assert outcome["detail"] == "is switched to release 2 but still runs 1"
-    assert (await the_node(client, acme))["last_error"] == outcome["detail"]
+    assert (await the_node(client, ann))["last_error"] == outcome["detail"]
     node.stuck = False
-    assert (await publish(client, acme))["nodes"][0]["ok"]
-    assert (await the_node(client, acme))["last_error"] is None
+    assert (await publish(client, ann))["nodes"][0]["ok"]
+    assert (await the_node(client, ann))["last_error"] is None
 
 
 @pytest.mark.usefixtures("impatient")
@@ -177,30 +175,30 @@ async def test_a_node_stuck_on_the_old_release_is_named(client: Any, acme: Any, 
     [({"garbage": b"<html>hello"}, "hello"), ({"stuck": True}, "took the probe for mail")],
 )
 async def test_a_node_that_does_not_say_what_it_runs_is_quoted(
-    client: Any, acme: Any, node: FakeNode, behaviour: dict[str, Any], words: str
+    client: Any, ann: Any, node: FakeNode, behaviour: dict[str, Any], words: str
 ) -> None:
     for name, value in behaviour.items():
         setattr(node, name, value)
-    (outcome,) = (await publish(client, acme))["nodes"]
+    (outcome,) = (await publish(client, ann))["nodes"]
     assert not outcome["ok"]
     assert words in outcome["detail"]
 
 
-async def test_a_folder_that_cannot_be_written_is_reported(client: Any, acme: Any, node: FakeNode) -> None:
+async def test_a_folder_that_cannot_be_written_is_reported(client: Any, ann: Any, node: FakeNode) -> None:
     (node.policy_dir / "releases").write_text("in the way")
-    (outcome,) = (await publish(client, acme))["nodes"]
+    (outcome,) = (await publish(client, ann))["nodes"]
     assert not outcome["ok"]
     assert outcome["detail"].startswith(f"cannot write to {node.policy_dir}")
-    shown = await the_node(client, acme)
+    shown = await the_node(client, ann)
     assert (shown["published_release"], shown["last_error"]) == (None, outcome["detail"])
 
 
-async def test_a_release_edited_on_the_node_is_not_overwritten(client: Any, acme: Any, node: FakeNode) -> None:
-    await publish(client, acme)
+async def test_a_release_edited_on_the_node_is_not_overwritten(client: Any, ann: Any, node: FakeNode) -> None:
+    await publish(client, ann)
     edited = running(node) / "generated/pools.lua"
     edited.chmod(stat.S_IRUSR | stat.S_IWUSR)
     edited.write_text("return {}")
-    (outcome,) = (await publish(client, acme))["nodes"]
+    (outcome,) = (await publish(client, ann))["nodes"]
     assert "by hand" in outcome["detail"]
     assert edited.read_text() == "return {}"
 
@@ -326,51 +324,59 @@ async def test_a_kumod_validates_the_policy_off_the_live_path(validating: Any, t
     assert [(proof["name"], proof["ok"]) for proof in release["proofs"]][-1] == ("kumod", True)
 
 
-async def test_two_publications_at_once_make_one_release(client: Any, acme: Any, node: FakeNode) -> None:
-    done = await asyncio.gather(*(publish(client, acme) for _ in range(4)))
+async def test_a_kumod_that_was_named_must_be_there(settings: Any, system: Any, tmp_path: Path) -> None:
+    missing = str(tmp_path / "no-kumod")
+    settings = msgspec.structs.replace(settings, kumod=missing)
+    object.__setattr__(system, "settings", settings)
+    async with AsyncTestClient(create_app(settings, system=system, jobs=False)) as client:
+        answer = await client.post("/api/v1/policy/publish", headers=await registered(client))
+        assert (answer.status_code, answer.json()["code"]) == (422, "policy_refused")
+        assert missing in answer.json()["detail"]
+
+
+async def test_two_publications_at_once_make_one_release(client: Any, ann: Any, node: FakeNode) -> None:
+    done = await asyncio.gather(*(publish(client, ann) for _ in range(4)))
     assert sorted(one["outcome"] for one in done) == ["nothing"] * 3 + ["published"]
     assert {one["release"] for one in done} == {1}
-    assert await numbers(client, acme) == [1]
+    assert await numbers(client, ann) == [1]
 
 
-async def test_publications_and_changes_at_once_end_with_the_last_change(
-    client: Any, acme: Any, node: FakeNode
-) -> None:
+async def test_publications_and_changes_at_once_end_with_the_last_change(client: Any, ann: Any, node: FakeNode) -> None:
     async def change(number: int) -> None:
         body = VMTA | {"name": f"mx{number}", "ip_address": f"192.0.2.{number}"}
-        assert (await client.post("/api/v1/vmtas", json=body, headers=acme)).status_code == 201
-        await publish(client, acme)
+        assert (await client.post("/api/v1/vmtas", json=body, headers=ann)).status_code == 201
+        await publish(client, ann)
 
     await asyncio.gather(*(change(number) for number in range(1, 6)))
-    found = await numbers(client, acme)
+    found = await numbers(client, ann)
     assert found == list(range(len(found), 0, -1))
     assert node.running == found[0]
     pools = (running(node) / "generated/pools.lua").read_text()
     assert all(f"acme.mx{number}.r1" in pools for number in range(1, 6))
-    assert (await plan(client, acme))["changes"] == []
+    assert (await plan(client, ann))["changes"] == []
 
 
-async def test_releases_are_paged_by_number(client: Any, acme: Any) -> None:
+async def test_releases_are_paged_by_number(client: Any, ann: Any) -> None:
     for number in range(1, 4):
         body = VMTA | {"name": f"mx{number}", "ip_address": f"192.0.2.{number}"}
-        await client.post("/api/v1/vmtas", json=body, headers=acme)
-        await publish(client, acme)
-    first = (await client.get("/api/v1/policy/releases?limit=2", headers=acme)).json()
+        await client.post("/api/v1/vmtas", json=body, headers=ann)
+        await publish(client, ann)
+    first = (await client.get("/api/v1/policy/releases?limit=2", headers=ann)).json()
     assert [release["number"] for release in first["data"]] == [3, 2]
-    second = (await client.get(f"/api/v1/policy/releases?cursor={first['next_cursor']}", headers=acme)).json()
+    second = (await client.get(f"/api/v1/policy/releases?cursor={first['next_cursor']}", headers=ann)).json()
     assert [release["number"] for release in second["data"]] == [1]
     assert second["next_cursor"] is None
-    assert (await client.get("/api/v1/policy/releases/9", headers=acme)).status_code == 404
+    assert (await client.get("/api/v1/policy/releases/9", headers=ann)).status_code == 404
     for query in ("limit=0", "limit=501", "cursor=x"):
-        assert (await client.get(f"/api/v1/policy/releases?{query}", headers=acme)).status_code == 422
+        assert (await client.get(f"/api/v1/policy/releases?{query}", headers=ann)).status_code == 422
 
 
-async def test_blobs_are_kept_once(client: Any, acme: Any, db: Any) -> None:
-    await publish(client, acme)
-    await client.post("/api/v1/vmtas", json=VMTA, headers=acme)
-    await publish(client, acme)
+async def test_blobs_are_kept_once(client: Any, ann: Any, db: Any) -> None:
+    await publish(client, ann)
+    await client.post("/api/v1/vmtas", json=VMTA, headers=ann)
+    await publish(client, ann)
     files = [
-        set((await client.get(f"/api/v1/policy/releases/{number}", headers=acme)).json()["files"].values())
+        set((await client.get(f"/api/v1/policy/releases/{number}", headers=ann)).json()["files"].values())
         for number in (1, 2)
     ]
     async with db.reading() as connection:
@@ -378,10 +384,10 @@ async def test_blobs_are_kept_once(client: Any, acme: Any, db: Any) -> None:
     assert kept == len(files[0] | files[1]) < len(files[0]) + len(files[1])
 
 
-async def test_the_bundle_is_downloaded_as_it_would_be_published(client: Any, acme: Any, node: FakeNode) -> None:
-    answer = await client.get("/api/v1/policy/bundle", headers=acme)
+async def test_the_bundle_is_downloaded_as_it_would_be_published(client: Any, ann: Any, node: FakeNode) -> None:
+    answer = await client.get("/api/v1/policy/bundle", headers=ann)
     assert answer.headers["content-type"] == "application/gzip"
-    await publish(client, acme)
+    await publish(client, ann)
     folder = running(node)
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         members = {member.name: archive.extractfile(member) for member in archive.getmembers()}

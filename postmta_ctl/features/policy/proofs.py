@@ -107,6 +107,8 @@ def _of_traffic(model: PolicyModel, bundle: Bundle) -> Proof:
 
 async def _of_kumod(model: PolicyModel, kumod: str) -> Proof:
     program = kumod_validate.find(kumod)
+    if program is None and kumod:
+        return Proof(name="kumod", ok=False, detail=f"{kumod}, which the settings name, is no program")
     if program is None:
         return Proof(name="kumod", ok=None, detail="no kumod is installed here")
     ok, words = await kumod_validate.validate(program, model)
