@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check e2e clean
+.PHONY: help setup demo run test check e2e constraints clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,12 @@ check: setup ## Style, types, the Lua of the policy, and the architecture.
 
 e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
 	$(BIN)/pytest -m kumod -q -rs tests/e2e
+
+constraints: ## Pin the newest versions that pyproject.toml allows; run the tests with them before a commit.
+	rm -rf build/pins && $(PYTHON) -m venv build/pins
+	build/pins/bin/python -m pip --disable-pip-version-check -q install -e '.[dev]'
+	echo "# The exact versions that this revision was tested with; made by make constraints." >constraints.txt
+	build/pins/bin/python -m pip freeze --exclude-editable >>constraints.txt
 
 clean: ## Remove what the other targets made.
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
