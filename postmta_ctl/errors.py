@@ -8,17 +8,21 @@ Every error a caller can meet descends from :class:`PostMTAError` and knows the 
     │   └── MalformedRequest         400 malformed_request
     ├── Unauthenticated              401 unauthenticated
     │   └── InvalidCredentials       401 invalid_credentials
+    ├── InsufficientCredits          402 insufficient_credits
     ├── PermissionDenied             403 permission_denied
     ├── NotFound                     404 not_found
     ├── Conflict                     409 conflict
     │   ├── AlreadyExists            409 already_exists
     │   └── InUse                    409 in_use
+    ├── PreconditionFailed           412 precondition_failed   If-Match names another version
     ├── PayloadTooLarge              413 payload_too_large
     ├── DomainNotVerified            422 domain_not_verified
     ├── PolicyRefused                422 policy_refused        the proofs of a release failed
+    ├── RateLimited                  429 rate_limited          try again after ``retry_after``
     ├── NotAvailable                 501 not_available         known, but not offered here
     ├── NodeFailed                   502 node_failed           a KumoMTA node refused or broke
     │   └── NodeUnreachable          502 node_unreachable
+    ├── PaymentProviderFailed        502 payment_provider_failed
     ├── Busy                         503 busy                  try again after ``retry_after``
     └── ConfigurationError           (start-up) a setting is unknown or makes no sense
 """
@@ -95,6 +99,14 @@ class InvalidCredentials(Unauthenticated):
     title = "Invalid credentials"
 
 
+class InsufficientCredits(PostMTAError):
+    """The balance does not cover it; nothing was taken or stored. ``detail`` says what is needed and what is there."""
+
+    status = 402
+    code = "insufficient_credits"
+    title = "Insufficient credits"
+
+
 class PermissionDenied(PostMTAError):
     """Authenticated, but the role or the key's scopes do not allow it."""
 
@@ -133,6 +145,14 @@ class InUse(Conflict):
     title = "In use"
 
 
+class PreconditionFailed(PostMTAError):
+    """Somebody else changed it since the caller read it (RFC 9110 section 13.1.1); nothing was done."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "Precondition failed"
+
+
 class PayloadTooLarge(PostMTAError):
     """The body is larger than this endpoint reads."""
 
@@ -157,6 +177,14 @@ class PolicyRefused(PostMTAError):
     title = "Policy refused"
 
 
+class RateLimited(PostMTAError):
+    """Too many requests; the same one may be sent again after ``retry_after`` seconds."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+
 class NotAvailable(PostMTAError):
     """Known to the API, but not offered by this installation; ``detail`` says why."""
 
@@ -178,6 +206,14 @@ class NodeUnreachable(NodeFailed):
 
     code = "node_unreachable"
     title = "Node unreachable"
+
+
+class PaymentProviderFailed(PostMTAError):
+    """The payment provider refused or could not be reached; nothing was charged."""
+
+    status = 502
+    code = "payment_provider_failed"
+    title = "Payment provider failed"
 
 
 class Busy(PostMTAError):

@@ -18,10 +18,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from postmta_ctl.compiler.model import Listener
+from postmta_ctl.core.client_address import Network, listed_networks
 from postmta_ctl.errors import ConfigurationError
 
 PREFIX = "POSTMTA_"
-SECRETS = ("master_key", "jwt_secret", "setup_token")
+SECRETS = ("master_key", "redis_url", "jwt_secret", "setup_token", "stripe_api_key", "stripe_webhook_secret")
+TABLES = ("billing", "policy")
+"""Settings that are tables of the file and have no variable."""
 
 
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +41,19 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_age: str = "3 days"
     path_defaults: dict[str, Any] = {}
     log_hook_batch_size: int = 500
+
+
+class BillingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[billing]`` table: who sells, and how customers pay. Only an installation with priced plans needs it."""
+
+    seller_name: str = ""
+    """Legal name, as invoices show it; empty: the host of ``public_url``."""
+    seller_address: str = ""
+    seller_tax_id: str = ""
+    payment_instructions: str = "Please pay by bank transfer and quote the invoice number."
+    """Shown with each open invoice that is not paid through Stripe."""
+    payment_days: int = 14
+    """Days from the issue of an invoice until it is due."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +78,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     setup_token: str = ""
     """Asked of the very first registration when not bound to loopback; empty: made and printed at start."""
     access_token_seconds: int = 3600
+    refresh_token_seconds: int = 30 * 24 * 3600
+    """How long a login lasts that is not used."""
+    invitation_seconds: int = 7 * 24 * 3600
     registration: Literal["open", "invite", "closed"] = "open"
+    """Who may register after the first user: anybody, who was invited, nobody."""
+    login_attempts_per_address: int = 100
+    """Failed logins from one address within fifteen minutes; 0: any number."""
+    login_attempts_per_account: int = 10
+    """Failed logins to one account within fifteen minutes; 0: any number."""
+    rate_limit_key: int = 60_000
+    """Requests a minute by one API key; 0: any number. All of them may come at once."""
+    rate_limit_user: int = 60_000
+    """Requests a minute by one user; 0: any number."""
+    rate_limit_organization: int = 120_000
+    """Requests a minute by all keys and users of one organization; 0: any number."""
+    rate_limit_address: int = 600
+    """Requests a minute from one address to what needs no credential, such as registration; 0: any number."""
+    redis_url: str = ""
+    """Where several processes share their rate limits, such as ``redis://host:6379/0``; empty: each has its own."""
+    trusted_proxies: str = ""
+    """Reverse proxies whose ``X-Forwarded-For`` is believed: addresses or networks, separated by commas."""
     embedded_node: bool = True
     """Run a sandbox node beside the API, so that everything works before there is a real one."""
     sandbox_time_scale: float = 1.0
@@ -77,15 +113,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A kumod program whose ``--validate`` is part of proving a policy; empty: ``KUMOD``, or the one on the PATH."""
     dns: str = "system"
     """``system``, the address of a resolver, or ``sandbox``: pretend every record we ask for is published."""
+    webhook_allow_http: bool = False
+    """Let customers' webhooks be plain HTTP: for laboratories."""
+    webhook_allowed_networks: str = ""
+    """Networks in CIDR notation, separated by commas, that webhooks may go to although they are not public."""
+    webhook_disable_after_days: float = 5.0
+    """After this many days of nothing but failures a webhook is disabled."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     max_body_bytes: int = 32 * 1024 * 1024
+    default_plan: str = "self-hosted"
+    """The plan of every new organization, by its id in the catalogue."""
+    plans_file: str = ""
+    """A catalogue of plans and packages of your own (TOML); empty: the one that comes with PostMTA."""
+    stripe_api_key: str = ""
+    """Lets customers pay through Stripe; empty: invoices are paid by hand and marked as paid by the operator."""
+    stripe_webhook_secret: str = ""
+    """Signs Stripe's callbacks; needed together with the API key."""
+    stripe_api_base: str = "https://api.stripe.com"
+    billing: BillingSettings = BillingSettings()
     policy: PolicySettings = PolicySettings()
 
     @property
     def url(self) -> str:
         """The public URL without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Networks of the trusted proxies."""
+        return listed_networks(self.trusted_proxies)
 
     @property
     def public_host(self) -> str:
@@ -119,9 +176,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values = _from_file(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else {}
     values |= _from_environment(environ)
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+        _ = settings.proxies
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"settings: {error}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"trusted_proxies: {error}") from None
+    return settings
 
 
 def foreign_environment() -> dict[str, str]:
@@ -139,7 +200,7 @@ def _from_file(name: str) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    known = {f"{PREFIX}{field.upper()}": field for field in Settings.__struct_fields__ if field != "policy"}
+    known = {f"{PREFIX}{field.upper()}": field for field in Settings.__struct_fields__ if field not in TABLES}
     files = {f"{PREFIX}{name.upper()}_FILE": name for name in SECRETS}
     values: dict[str, Any] = {"kumod": environ["KUMOD"]} if environ.get("KUMOD") else {}
     for variable, value in environ.items():

@@ -20,6 +20,7 @@ from postmta_ctl.app import create_app
 from postmta_ctl.clients.dns import Answer
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.keys import load_keys
+from postmta_ctl.clients.limiter import MemoryLimiter
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
@@ -134,6 +135,7 @@ async def system(settings: Settings, clock: FakeClock, resolver: FakeResolver) -
         resolver=resolver,
         kumod=KumodClient(timeout=5),
         passwords=CHEAP_PASSWORDS,
+        limiter=MemoryLimiter(lambda: clock().timestamp()),
         now=clock,
     )
     yield system
@@ -162,6 +164,18 @@ async def register(client: Client, email: str = "ann@acme.test", organization: s
     )
     assert answer.status_code == 201, answer.text
     answer = await client.post("/api/v1/auth/login", json={"email": email, "password": PASSWORD})
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def join(client: Client, inviter: dict[str, str], email: str, role: str) -> dict[str, str]:
+    """Have somebody invited, register and log in; returns the headers that authenticate it."""
+    body = {"email": email, "role": role}
+    made = await client.post("/api/v1/users/invitations", json=body, headers=inviter)
+    assert made.status_code == 201, made.text
+    account = {"email": email, "password": PASSWORD}
+    answer = await client.post("/api/v1/auth/register", json=account | {"invitation": made.json()["token"]})
+    assert answer.status_code == 201, answer.text
+    answer = await client.post("/api/v1/auth/login", json=account)
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 

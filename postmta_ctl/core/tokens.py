@@ -24,6 +24,15 @@ Random = Callable[[int], bytes]
 """Gives that many random bytes."""
 
 
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a valid access token says."""
+
+    subject: str
+    """Id of the user."""
+    session: str
+    """Id of the login that it descends from: a token dies with its session."""
+
+
 class Secret(msgspec.Struct, frozen=True, kw_only=True):
     """A new credential: ``secret`` is shown once, ``digest`` is kept."""
 
@@ -70,29 +79,32 @@ def same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-def issue_jwt(secret: str, *, issuer: str, subject: str, now: datetime, lifetime: int) -> str:
-    """A signed access token for the user ``subject``, valid for ``lifetime`` seconds from ``now``."""
+def issue_jwt(secret: str, *, issuer: str, subject: str, session: str, now: datetime, lifetime: int) -> str:
+    """A signed access token of the user ``subject`` by the login ``session``, good for ``lifetime`` seconds."""
     claims = {
         "iss": issuer,
         "aud": AUDIENCE,
         "sub": subject,
+        "sid": session,
         "iat": int(now.timestamp()),
         "exp": int((now + timedelta(seconds=lifetime)).timestamp()),
     }
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def read_jwt(secret: str, token: str, *, issuer: str, now: datetime) -> str | None:
-    """The subject of a valid access token, else nothing.
+def read_jwt(secret: str, token: str, *, issuer: str, now: datetime) -> Claims | None:
+    """The claims of a valid access token, else nothing.
 
     The algorithm is fixed, so a token cannot choose one (RFC 8725 section 3.1); time is judged by ``now``.
     """
-    options: Options = {"require": ["iss", "aud", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
+    options: Options = {"require": ["iss", "aud", "sub", "sid", "iat", "exp"], "verify_exp": False, "verify_iat": False}
     try:
         claims = jwt.decode(token, secret, algorithms=[ALGORITHM], issuer=issuer, audience=AUDIENCE, options=options)
     except jwt.InvalidTokenError:
         return None
-    expires, subject = claims["exp"], claims["sub"]
-    if not isinstance(expires, int) or expires <= now.timestamp() or not isinstance(subject, str):
+    expires, subject, session = claims["exp"], claims["sub"], claims["sid"]
+    if not isinstance(expires, int) or expires <= now.timestamp():
         return None
-    return subject
+    if not isinstance(subject, str) or not isinstance(session, str):
+        return None
+    return Claims(subject=subject, session=session)

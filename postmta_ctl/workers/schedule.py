@@ -6,10 +6,16 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from postmta_ctl.features.auth.sessions import forget_sessions
+from postmta_ctl.features.billing.subscriptions import renew_ended
+from postmta_ctl.features.credits.alerts import watch_balances
+from postmta_ctl.features.messages.cancelling import cancel_at_nodes
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
+from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
+from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
 from postmta_ctl.system import System
 
 
@@ -25,8 +31,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 JOBS: tuple[Job, ...] = (
     Job(name="relay", every=0.05, run=relay),
+    Job(name="cancel at nodes", every=5.0, run=cancel_at_nodes),
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
+    Job(name="deliver webhooks", every=0.1, run=deliver_webhooks),
+    Job(name="forget webhook deliveries", every=60.0, run=forget_deliveries),
+    Job(name="forget logins", every=3600.0, run=forget_sessions),
     Job(name="forget idempotency keys", every=600.0, run=forget_answers),
+    Job(name="watch credit balances", every=5.0, run=watch_balances),
+    Job(name="renew subscriptions", every=60.0, run=renew_ended),
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from httpx import ASGITransport, AsyncClient
 from sqlalchemy import select
 
+from postmta_ctl.app import create_app
+from postmta_ctl.settings import Settings
 from postmta_ctl.store.tables import api_keys
+from tests.conftest import register
 
 
 async def make_key(client: Any, headers: dict[str, str], **changes: Any) -> Any:
@@ -105,3 +110,80 @@ async def test_a_bad_page_is_refused(client: Any, ann: Any, query: str) -> None:
     answer = await client.get(f"/api/v1/api-keys?{query}", headers=ann)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["field"] == query.split("=", maxsplit=1)[0]
+
+
+async def status(client: Any, secret: str, path: str = "/api/v1/auth/me") -> int:
+    return int((await client.get(path, headers={"X-API-Key": secret})).status_code)
+
+
+async def rotate(client: Any, headers: Any, key_id: str, **body: Any) -> Any:
+    return await client.post(f"/api/v1/api-keys/{key_id}/rotate", json=body, headers=headers)
+
+
+async def test_both_secrets_work_during_the_overlap_of_a_rotation(client: Any, ann: Any, clock: Any) -> None:
+    made = (await make_key(client, ann)).json()
+    rotated = (await rotate(client, ann, made["api_key"]["id"], overlap_seconds=3600)).json()
+    assert rotated["api_key"]["id"] == made["api_key"]["id"]
+    assert rotated["secret"] != made["secret"]
+    assert [await status(client, one["secret"]) for one in (made, rotated)] == [200, 200]
+    clock.advance(seconds=3600)
+    assert [await status(client, one["secret"]) for one in (made, rotated)] == [401, 200]
+
+
+async def test_without_an_overlap_the_old_secret_ends_at_once(client: Any, ann: Any) -> None:
+    made = (await make_key(client, ann)).json()
+    rotated = (await client.post(f"/api/v1/api-keys/{made['api_key']['id']}/rotate", headers=ann)).json()
+    assert [await status(client, one["secret"]) for one in (made, rotated)] == [401, 200]
+
+
+async def test_a_second_rotation_ends_the_oldest_secret(client: Any, ann: Any) -> None:
+    made = (await make_key(client, ann)).json()
+    answers = [await rotate(client, ann, made["api_key"]["id"], overlap_seconds=60) for _ in range(2)]
+    secrets = [made["secret"], *(answer.json()["secret"] for answer in answers)]
+    assert [await status(client, secret) for secret in secrets] == [401, 200, 200]
+
+
+async def test_nobody_gets_at_scopes_by_rotating_a_key(client: Any, ann: Any) -> None:
+    strong = (await make_key(client, ann, scopes=["policy:write"])).json()["api_key"]["id"]
+    weak = (await make_key(client, ann, scopes=["api_keys:write"])).json()["secret"]
+    answer = await rotate(client, {"X-API-Key": weak}, strong)
+    assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")
+
+
+async def test_an_expired_key_is_not_rotated(client: Any, ann: Any, clock: Any) -> None:
+    made = (await make_key(client, ann, expires_at="2026-11-22T12:30:00Z")).json()
+    clock.advance(minutes=30)
+    assert (await rotate(client, ann, made["api_key"]["id"])).json()["code"] == "expired"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "peer", "forwarded", "status_code"),
+    [
+        (["192.0.2.0/24"], "192.0.2.7", None, 200),
+        (["192.0.2.0/24"], "::ffff:192.0.2.7", None, 200),
+        (["2001:db8::/32"], "2001:db8::1", None, 200),
+        (["192.0.2.0/24"], "198.51.100.1", None, 403),
+        (["192.0.2.0/24"], "198.51.100.1", "192.0.2.7", 403),
+        (["192.0.2.0/24"], "10.1.2.3", "192.0.2.7", 200),
+        (["192.0.2.0/24"], "10.1.2.3", "192.0.2.7, 203.0.113.5", 403),
+        (["192.0.2.0/24"], "10.1.2.3", "192.0.2.7, 10.9.9.9", 200),
+    ],
+)
+async def test_a_key_works_from_its_addresses_only(
+    settings: Settings, system: Any, allowed: list[str], peer: str, forwarded: str | None, status_code: int
+) -> None:
+    trusting = msgspec.structs.replace(settings, trusted_proxies="10.0.0.0/8")
+    object.__setattr__(system, "settings", trusting)
+    transport = ASGITransport(create_app(trusting, system=system, jobs=False), client=(peer, 1))
+    async with AsyncClient(transport=transport, base_url="http://postmta.test") as client:
+        owner = await register(client)
+        secret = (await make_key(client, owner, allowed_ips=allowed)).json()["secret"]
+        headers = {"X-API-Key": secret} | ({"X-Forwarded-For": forwarded} if forwarded else {})
+        assert (await client.get("/api/v1/auth/me", headers=headers)).status_code == status_code
+
+
+@pytest.mark.parametrize("allowed", [["nonsense"], ["192.0.2.7/24"], []])
+async def test_addresses_that_are_none_are_refused(client: Any, ann: Any, allowed: list[str]) -> None:
+    answer = await make_key(client, ann, allowed_ips=allowed)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"].startswith("allowed_ips")

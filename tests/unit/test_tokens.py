@@ -20,7 +20,7 @@ def counting(start: int = 0) -> Callable[[int], bytes]:
     return lambda size: hashlib.shake_128(bytes([next(calls)])).digest(size)
 
 
-def read(token: str, *, now: datetime = NOW, issuer: str = ISSUER, secret: str = SECRET) -> str | None:
+def read(token: str, *, now: datetime = NOW, issuer: str = ISSUER, secret: str = SECRET) -> tokens.Claims | None:
     return tokens.read_jwt(secret, token, issuer=issuer, now=now)
 
 
@@ -29,6 +29,7 @@ def issue(**changes: object) -> str:
         "iss": ISSUER,
         "aud": tokens.AUDIENCE,
         "sub": "u1",
+        "sid": "s1",
         "iat": int(NOW.timestamp()),
         "exp": int(NOW.timestamp()) + 60,
     }
@@ -80,15 +81,15 @@ def test_secrets_are_compared_by_value() -> None:
 
 
 def test_an_access_token_names_its_subject_until_it_expires() -> None:
-    token = tokens.issue_jwt(SECRET, issuer=ISSUER, subject="u1", now=NOW, lifetime=60)
+    token = tokens.issue_jwt(SECRET, issuer=ISSUER, subject="u1", session="s1", now=NOW, lifetime=60)
 
-    assert read(token) == "u1"
-    assert read(token, now=NOW + timedelta(seconds=59)) == "u1"
+    assert read(token) == tokens.Claims(subject="u1", session="s1")
+    assert read(token, now=NOW + timedelta(seconds=59)) is not None
     assert read(token, now=NOW + timedelta(seconds=60)) is None
 
 
 def test_an_access_token_of_another_secret_or_issuer_is_refused() -> None:
-    token = tokens.issue_jwt(SECRET, issuer=ISSUER, subject="u1", now=NOW, lifetime=60)
+    token = tokens.issue_jwt(SECRET, issuer=ISSUER, subject="u1", session="s1", now=NOW, lifetime=60)
 
     assert read(token, secret="t" * 64) is None
     assert read(token, issuer="https://elsewhere.example") is None
@@ -104,11 +105,13 @@ def test_an_access_token_of_another_secret_or_issuer_is_refused() -> None:
         {"iat": None},
         {"sub": None},
         {"sub": 7},
+        {"sid": None},
+        {"sid": 7},
         {"iss": None},
     ],
 )
 def test_an_access_token_with_a_wrong_claim_is_refused(changes: dict[str, object]) -> None:
-    assert read(issue()) == "u1"
+    assert read(issue()) is not None
     assert read(issue(**changes)) is None
 
 
@@ -117,6 +120,7 @@ def test_no_other_algorithm_is_accepted() -> None:
         "iss": ISSUER,
         "aud": tokens.AUDIENCE,
         "sub": "u1",
+        "sid": "s1",
         "iat": int(NOW.timestamp()),
         "exp": int(NOW.timestamp()) + 60,
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.store.paging import PageRequest
@@ -21,7 +21,11 @@ class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     prefix: str
     digest: bytes
+    previous_prefix: str | None = None
+    previous_digest: bytes | None = None
+    previous_until: datetime | None = None
     scopes: list[str]
+    allowed_ips: list[str] | None = None
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
@@ -34,14 +38,17 @@ _SELECT = select(
 
 
 async def by_prefix(connection: AsyncConnection, prefix: str) -> ApiKeyRow | None:
-    """The key of this prefix, whoever owns it."""
-    return _row(await connection.execute(_SELECT.where(api_keys.c.prefix == prefix)))
+    """The key that has this prefix, or had it before it was rotated; whoever owns it."""
+    either = or_(api_keys.c.prefix == prefix, api_keys.c.previous_prefix == prefix)
+    return _row(await connection.execute(_SELECT.where(either)))
 
 
-async def by_id(connection: AsyncConnection, organization_id: str, key_id: str) -> ApiKeyRow | None:
-    """A key of the organization."""
-    owned = (api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
-    return _row(await connection.execute(_SELECT.where(*owned)))
+async def by_id(
+    connection: AsyncConnection, organization_id: str, key_id: str, *, lock: bool = False
+) -> ApiKeyRow | None:
+    """A key of the organization; ``lock`` keeps others from changing it until the transaction ends."""
+    query = _SELECT.where(api_keys.c.id == key_id, api_keys.c.organization_id == organization_id)
+    return _row(await connection.execute(query.with_for_update(of=api_keys) if lock else query))
 
 
 def _row(result: Any) -> ApiKeyRow | None:
@@ -58,6 +65,13 @@ async def of_organization(connection: AsyncConnection, organization_id: str, pag
 async def add(connection: AsyncConnection, **values: Any) -> None:
     """Insert a key."""
     await connection.execute(insert(api_keys).values(**values))
+
+
+async def rotate(connection: AsyncConnection, row: ApiKeyRow) -> None:
+    """Keep what a rotation changed."""
+    names = ("prefix", "digest", "previous_prefix", "previous_digest", "previous_until")
+    values = {name: getattr(row, name) for name in names}
+    await connection.execute(update(api_keys).where(api_keys.c.id == row.id).values(**values))
 
 
 async def remove(connection: AsyncConnection, organization_id: str, key_id: str) -> bool:

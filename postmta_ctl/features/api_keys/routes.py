@@ -1,10 +1,12 @@
 """``/api/v1/api-keys``."""
 
+from datetime import timedelta
+
 from litestar import Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 
 from postmta_ctl.features.api_keys import service
-from postmta_ctl.features.api_keys.schemas import ApiKey, ApiKeyCreate, ApiKeyCreated
+from postmta_ctl.features.api_keys.schemas import ApiKey, ApiKeyCreate, ApiKeyCreated, ApiKeyRotate
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import Caller, Paging, TheSystem, scope
 
@@ -27,6 +29,15 @@ async def get_api_key(system: TheSystem, principal: Caller, key_id: FromPath[str
     return await service.get(system, principal, key_id)
 
 
+@post("/{key_id:str}/rotate", opt=scope("api_keys:write"), status_code=200, summary="Rotate API key")
+async def rotate_api_key(
+    system: TheSystem, principal: Caller, key_id: FromPath[str], data: JSONBody[ApiKeyRotate | None] = None
+) -> ApiKeyCreated:
+    """The key keeps its id and gets another secret, shown in this answer only. During the overlap both work."""
+    overlap = timedelta(seconds=data.overlap_seconds if data else 0)
+    return await service.rotate(system, principal, key_id, overlap)
+
+
 @delete("/{key_id:str}", opt=scope("api_keys:write"), summary="Delete an API key")
 async def delete_api_key(system: TheSystem, principal: Caller, key_id: FromPath[str]) -> None:
     """The key is refused from this moment on."""
@@ -35,6 +46,6 @@ async def delete_api_key(system: TheSystem, principal: Caller, key_id: FromPath[
 
 router = Router(
     "/api/v1/api-keys",
-    route_handlers=[create_api_key, list_api_keys, get_api_key, delete_api_key],
+    route_handlers=[create_api_key, list_api_keys, get_api_key, rotate_api_key, delete_api_key],
     tags=["API Keys"],
 )

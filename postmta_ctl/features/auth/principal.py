@@ -7,11 +7,34 @@ import msgspec
 from postmta_ctl.errors import PermissionDenied
 
 READ = frozenset(
-    {"messages:read", "domains:read", "vmtas:read", "users:read", "api_keys:read", "account:read"},
+    {
+        "messages:read",
+        "suppressions:read",
+        "queues:read",
+        "templates:read",
+        "webhooks:read",
+        "domains:read",
+        "vmtas:read",
+        "users:read",
+        "api_keys:read",
+        "account:read",
+        "account:write",
+        "analytics:read",
+        "credits:read",
+    },
 )
-DEVELOPER = READ | {"messages:send", "domains:write"}
-ADMIN = DEVELOPER | {"vmtas:write", "users:write", "api_keys:write"}
-OPERATOR = frozenset({"policy:read", "policy:write", "nodes:read", "nodes:write"})
+DEVELOPER = READ | {"messages:send", "suppressions:write", "templates:write", "domains:write", "webhooks:write"}
+ADMIN = DEVELOPER | {
+    "audit:read",
+    "queues:write",
+    "vmtas:write",
+    "users:write",
+    "api_keys:write",
+    "credits:write",
+    "billing:read",
+    "billing:write",
+}
+OPERATOR = frozenset({"policy:read", "policy:write", "nodes:read", "nodes:write", "credits:grant", "billing:manage"})
 
 ROLES = {"viewer": READ, "developer": DEVELOPER, "admin": ADMIN, "owner": ADMIN}
 """Scopes of each role within its organization, weakest first."""
@@ -31,6 +54,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     api_key_id: str | None = None
     is_operator: bool = False
+    address: str = ""
+    """Where the request comes from."""
+    request_id: str = ""
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import organizations, users
+from postmta_ctl.store.tables import organizations, sessions, users
 
 
 class UserRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,12 @@ async def user_by_id(connection: AsyncConnection, user_id: str) -> UserRow | Non
     return _row(await connection.execute(_users().where(users.c.id == user_id)))
 
 
+async def user_by_session(connection: AsyncConnection, session_id: str, user_id: str) -> UserRow | None:
+    """The user of a login that has not been ended."""
+    alive = (sessions.c.id == session_id, sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None))
+    return _row(await connection.execute(_users().join(sessions, sessions.c.user_id == users.c.id).where(*alive)))
+
+
 async def all_users(connection: AsyncConnection) -> list[UserRow]:
     """The users of all organizations, by organization and address."""
     rows = await connection.execute(_users().order_by(organizations.c.slug, users.c.email))
@@ -89,9 +95,15 @@ async def insert_organization(connection: AsyncConnection, **values: Any) -> Non
     await connection.execute(insert(organizations).values(**values))
 
 
-async def insert_user(connection: AsyncConnection, **values: Any) -> None:
+async def insert_user(connection: AsyncConnection, user: UserRow) -> None:
     """Add a user."""
-    await connection.execute(insert(users).values(**values))
+    kept = {name: getattr(user, name) for name in UserRow.__struct_fields__ if name in users.c}
+    await connection.execute(insert(users).values(**kept))
+
+
+async def set_password(connection: AsyncConnection, user_id: str, password_hash: str) -> None:
+    """Keep another password."""
+    await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
 
 
 async def touch_login(connection: AsyncConnection, user_id: str, now: datetime) -> None:

@@ -1,20 +1,26 @@
 """What registration and login take and give."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from postmta_ctl.features.users.profile import User
+
+Password = Annotated[str, Meta(min_length=12, max_length=1024, examples=["correct horse battery staple"])]
+
 
 class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new user with an organization of its own."""
+    """A new user, with an organization of its own or by invitation into one: exactly one of the two is given."""
 
     email: Annotated[str, Meta(max_length=254, examples=["admin@example.com"])]
-    password: Annotated[str, Meta(min_length=12, max_length=1024, examples=["correct horse battery staple"])]
-    organization: Annotated[str, Meta(min_length=1, max_length=200, examples=["Example Inc."])]
+    password: Password
+    organization: Annotated[str, Meta(min_length=1, max_length=200, examples=["Example Inc."])] | None = None
+    """Name of the new organization."""
     name: Annotated[str, Meta(max_length=200)] | None = None
-    setup_token: str | None = None
+    invitation: Annotated[str, Meta(max_length=200)] | None = None
+    """Token of an invitation to this address."""
+    setup_token: Annotated[str, Meta(max_length=200)] | None = None
     """Asked of the first registration when the service is not bound to loopback; printed at its first start."""
 
 
@@ -22,18 +28,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Email and password."""
 
     email: Annotated[str, Meta(max_length=254, examples=["admin@example.com"])]
-    password: Annotated[str, Meta(max_length=1024)]
-
-
-class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user, as others of the organization see it."""
-
-    id: str
-    email: str
-    name: str | None
-    role: str
-    is_operator: bool
-    created_at: datetime
+    password: Annotated[str, Meta(max_length=1024, examples=["correct horse battery staple"])]
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +52,24 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     expires_in: int
     """Seconds."""
+    refresh_token: str
+    """Good for one exchange, see ``POST /api/v1/auth/refresh``."""
+    refresh_expires_in: int
+    """Seconds; each exchange starts them anew."""
     token_type: Literal["Bearer"] = "Bearer"
+
+
+class RefreshToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The refresh token of a login."""
+
+    refresh_token: Annotated[str, Meta(max_length=200)]
+
+
+class PasswordChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password in use, and the one to use from now on."""
+
+    current_password: Annotated[str, Meta(max_length=1024, examples=["correct horse battery staple"])]
+    new_password: Password
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):

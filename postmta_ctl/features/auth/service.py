@@ -1,65 +1,88 @@
-"""Registration, login, and finding out who is asking."""
+"""Registration, and finding out who is asking."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
-from email_validator import EmailNotValidError, validate_email
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core import tokens
 from postmta_ctl.core.ids import new_id
-from postmta_ctl.errors import AlreadyExists, InvalidCredentials, InvalidRequest, PermissionDenied, Unauthenticated
+from postmta_ctl.errors import AlreadyExists, InvalidRequest, PermissionDenied, Unauthenticated
 from postmta_ctl.features.api_keys import service as api_keys
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth import queries
 from postmta_ctl.features.auth.principal import Principal, scopes_of
 from postmta_ctl.features.auth.queries import UserRow
-from postmta_ctl.features.auth.schemas import AccessToken, Login, Me, Organization, Register, Registered, User
+from postmta_ctl.features.auth.schemas import Me, Organization, Register, Registered
+from postmta_ctl.features.users import invitations
+from postmta_ctl.features.users.emails import parse_email
+from postmta_ctl.features.users.profile import shown
 from postmta_ctl.system import System
 
 
-async def register(system: System, data: Register) -> Registered:
-    """Make a user and an organization of its own. The very first user becomes the operator of the platform.
+async def register(system: System, data: Register, address: str = "") -> Registered:
+    """Make a user, with an organization of its own or in the one that invited it.
+
+    The very first user becomes the operator of the platform.
 
     Raises:
-        PermissionDenied: Registration is closed, or the set-up token is missing.
+        InvalidRequest: Neither or both of organization and invitation, or the email is no address.
+        PermissionDenied: Registration is closed, the invitation is not good, or the set-up token is missing.
         AlreadyExists: The address is registered.
     """
-    email = _email(data.email)
+    email = parse_email(data.email)
+    if (data.organization is None) == (data.invitation is None):
+        raise InvalidRequest.of("organization", "give either the name of a new organization or an invitation")
     password_hash = await system.passwords.hash(data.password)
     now = system.now()
     async with system.db.transaction() as connection:
         first = not await queries.any_user(connection)
         _may_register(system, data, first=first)
+        organization, role = await _joined(connection, data, email, now)
         if await queries.user_by_email(connection, email):
             raise AlreadyExists("This email address is registered already.")
-        organization = Organization(
-            id=new_id(now), slug=await _free_slug(connection, data.organization), name=data.organization
-        )
-        user = User(id=new_id(now), email=email, name=data.name, role="owner", is_operator=first, created_at=now)
-        await queries.insert_organization(
-            connection, id=organization.id, slug=organization.slug, name=organization.name, created_at=now
-        )
-        await queries.insert_user(
-            connection,
-            id=user.id,
-            organization_id=organization.id,
+        user = UserRow(
+            id=new_id(now),
             email=email,
             name=data.name,
             password_hash=password_hash,
-            role=user.role,
+            role=role,
             is_operator=first,
             created_at=now,
+            organization_id=organization.id,
+            slug=organization.slug,
+            organization_name=organization.name,
         )
-    return Registered(user=user, organization=organization)
+        await queries.insert_user(connection, user)
+        await audit.record(
+            connection, _principal(user, address), "user.registered", user.id, after=shown(user), now=now
+        )
+    return Registered(user=shown(user), organization=organization)
+
+
+async def _joined(connection: AsyncConnection, data: Register, email: str, now: datetime) -> tuple[Organization, str]:
+    """The organization that the new user belongs to, and its role there."""
+    if data.invitation is not None:
+        invited = await invitations.accept(connection, data.invitation, email, now)
+        slug, name = await queries.organization(connection, invited.organization_id)
+        return Organization(id=invited.organization_id, slug=slug, name=name), invited.role
+    name = data.organization or ""
+    organization = Organization(id=new_id(now), slug=await _free_slug(connection, name), name=name)
+    await queries.insert_organization(
+        connection, id=organization.id, slug=organization.slug, name=organization.name, created_at=now
+    )
+    return organization, "owner"
 
 
 def _may_register(system: System, data: Register, *, first: bool) -> None:
     settings = system.settings
     if not first:
-        if settings.registration != "open":
+        if settings.registration == "closed" or (settings.registration == "invite" and data.invitation is None):
             raise PermissionDenied(f"Registration is {settings.registration}.", code="registration_closed")
         return
     if not _is_loopback(settings.host) and not tokens.same(data.setup_token or "", system.keys.setup_token):
@@ -76,55 +99,45 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _email(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
-    except EmailNotValidError as error:
-        raise InvalidRequest.of("email", str(error)) from None
-
-
 async def _free_slug(connection: AsyncConnection, name: str) -> str:
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-") or "organization"
     taken = await queries.taken_slugs(connection, stem)
     return next(slug for n in range(1, len(taken) + 2) if (slug := stem if n == 1 else f"{stem}-{n}") not in taken)
 
 
-async def login(system: System, data: Login) -> AccessToken:
-    """Exchange email and password for an access token.
-
-    Raises:
-        InvalidCredentials: They do not belong together; whether the address exists is not said.
-    """
-    async with system.db.reading() as connection:
-        user = await queries.user_by_email(connection, data.email.strip().lower())
-    if not await system.passwords.match(data.password, user.password_hash if user else None) or user is None:
-        raise InvalidCredentials("Email or password is wrong.")
-    now = system.now()
-    async with system.db.transaction() as connection:
-        await queries.touch_login(connection, user.id, now)
-    lifetime = system.settings.access_token_seconds
-    token = tokens.issue_jwt(
-        system.keys.jwt_secret, issuer=system.settings.url, subject=user.id, now=now, lifetime=lifetime
-    )
-    return AccessToken(access_token=token, expires_in=lifetime)
-
-
-async def authenticate(system: System, headers: Mapping[str, str]) -> Principal:
+async def authenticate(
+    system: System, headers: Mapping[str, str], *, address: str = "", request_id: str = ""
+) -> Principal:
     """Find the principal of a request by ``X-API-Key`` or ``Authorization: Bearer`` (token or API key).
+
+    Args:
+        system: The parts.
+        headers: Of the request.
+        address: Where the request comes from; a key may be bound to some.
+        request_id: Goes into the audit log.
 
     Raises:
         Unauthenticated: There is no valid credential.
+        PermissionDenied: The key may not be used from this address.
     """
     credential = _credential(headers)
     now = system.now()
     if tokens.is_api_key(credential):
-        return await api_keys.authenticate(system, credential, now)
-    subject = tokens.read_jwt(system.keys.jwt_secret, credential, issuer=system.settings.url, now=now)
-    async with system.db.reading() as connection:
-        user = await queries.user_by_id(connection, subject) if subject else None
+        principal = await api_keys.authenticate(system, credential, address, now)
+    else:
+        principal = await _by_access_token(system, credential, address, now)
+    return msgspec.structs.replace(principal, request_id=request_id)
+
+
+async def _by_access_token(system: System, token: str, address: str, now: datetime) -> Principal:
+    claims = tokens.read_jwt(system.keys.jwt_secret, token, issuer=system.settings.url, now=now)
+    user = None
+    if claims is not None:
+        async with system.db.reading() as connection:
+            user = await queries.user_by_session(connection, claims.session, claims.subject)
     if user is None:
         raise Unauthenticated("The access token is not valid, or has expired.")
-    return _principal(user)
+    return _principal(user, address)
 
 
 def _credential(headers: Mapping[str, str]) -> str:
@@ -137,7 +150,7 @@ def _credential(headers: Mapping[str, str]) -> str:
     return token.strip()
 
 
-def _principal(user: UserRow) -> Principal:
+def _principal(user: UserRow, address: str) -> Principal:
     return Principal(
         organization_id=user.organization_id,
         organization=user.slug,
@@ -146,6 +159,7 @@ def _principal(user: UserRow) -> Principal:
         user_id=user.id,
         email=user.email,
         is_operator=user.is_operator,
+        address=address,
     )
 
 
@@ -157,7 +171,7 @@ async def me(system: System, principal: Principal) -> Me:
     return Me(
         organization=Organization(id=principal.organization_id, slug=slug, name=name),
         scopes=sorted(principal.scopes),
-        user=None if row is None else _user(row),
+        user=None if row is None else shown(row),
         api_key_id=principal.api_key_id,
     )
 
@@ -168,19 +182,8 @@ async def all_users(system: System) -> list[Registered]:
         rows = await queries.all_users(connection)
     return [
         Registered(
-            user=_user(row),
+            user=shown(row),
             organization=Organization(id=row.organization_id, slug=row.slug, name=row.organization_name),
         )
         for row in rows
     ]
-
-
-def _user(row: UserRow) -> User:
-    return User(
-        id=row.id,
-        email=row.email,
-        name=row.name,
-        role=row.role,
-        is_operator=row.is_operator,
-        created_at=row.created_at,
-    )

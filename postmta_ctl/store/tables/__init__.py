@@ -1,31 +1,80 @@
 """Every table, by subject. ``metadata`` knows them all."""
 
+from postmta_ctl.store.tables.audit import audit_log
 from postmta_ctl.store.tables.base import metadata
+from postmta_ctl.store.tables.billing import (
+    billing_details,
+    checkouts,
+    counters,
+    invoices,
+    payments,
+    subscriptions,
+)
+from postmta_ctl.store.tables.credits import credit_alerts, credit_balances, credit_entries
 from postmta_ctl.store.tables.domains import dkim_keys, domains
 from postmta_ctl.store.tables.events import dead_letters, events
-from postmta_ctl.store.tables.identity import api_keys, organizations, users
-from postmta_ctl.store.tables.messages import idempotency_keys, message_contents, messages, outbox, recipients
+from postmta_ctl.store.tables.identity import api_keys, invitations, organizations, refresh_tokens, sessions, users
+from postmta_ctl.store.tables.messages import (
+    cancellations,
+    idempotency_keys,
+    message_contents,
+    message_tags,
+    messages,
+    outbox,
+    recipients,
+)
 from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releases
+from postmta_ctl.store.tables.queues import hold_nodes, queue_holds
+from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_types
+from postmta_ctl.store.tables.suppressions import suppressions
+from postmta_ctl.store.tables.templates import template_versions, templates
 from postmta_ctl.store.tables.vmtas import retired_vmtas, vmtas
+from postmta_ctl.store.tables.webhooks import webhook_attempts, webhook_deliveries, webhooks
 
 __all__ = [
     "api_keys",
+    "audit_log",
+    "billing_details",
     "blobs",
+    "cancellations",
+    "checkouts",
+    "counters",
+    "credit_alerts",
+    "credit_balances",
+    "credit_entries",
     "dead_letters",
     "dkim_keys",
     "domains",
     "events",
+    "hold_nodes",
     "idempotency_keys",
+    "invitations",
+    "invoices",
     "message_contents",
+    "message_tags",
     "messages",
     "metadata",
     "nodes",
     "organizations",
     "outbox",
+    "payments",
     "policy_changes",
+    "queue_holds",
     "recipients",
+    "refresh_tokens",
     "releases",
     "retired_vmtas",
+    "rollup_attempts",
+    "rollup_dimensions",
+    "rollup_types",
+    "sessions",
+    "subscriptions",
+    "suppressions",
+    "template_versions",
+    "templates",
     "users",
     "vmtas",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhooks",
 ]

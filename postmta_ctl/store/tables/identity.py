@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, String, Table
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata, organization_column
 from postmta_ctl.store.types import Id, Json, Timestamp
@@ -40,10 +40,53 @@ api_keys = Table(
     Column("name", String(200), nullable=False),
     Column("prefix", String(8), nullable=False, unique=True),
     Column("digest", LargeBinary(32), nullable=False),
+    Column("previous_prefix", String(8), unique=True),
+    Column("previous_digest", LargeBinary(32)),
+    Column("previous_until", Timestamp),
     Column("scopes", Json, nullable=False),
+    Column("allowed_ips", Json),
     Column("expires_at", Timestamp),
     Column("last_used_at", Timestamp),
     Column("revoked_at", Timestamp),
+    created_column(),
+    Index(None, "organization_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    id_column(),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("revoked_at", Timestamp),
+    Column("revoked_for", String(32)),
+    created_column(),
+    Index(None, "user_id"),
+)
+"""A login: the family of refresh tokens that descend from it, and of the access tokens that they gave."""
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Timestamp, nullable=False),
+    Column("used_at", Timestamp),
+    created_column(),
+    Index(None, "session_id"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    id_column(),
+    organization_column(),
+    Column("email", String(320), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("invited_by", String(320), nullable=False),
+    Column("expires_at", Timestamp, nullable=False),
+    Column("accepted_at", Timestamp),
     created_column(),
     Index(None, "organization_id"),
 )
