@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
+from postmta_ctl.features.analytics.routes import router as analytics
 from postmta_ctl.features.api_keys.routes import router as api_keys
+from postmta_ctl.features.audit.routes import router as audit
 from postmta_ctl.features.auth.routes import router as auth
+from postmta_ctl.features.billing.routes import router as billing
+from postmta_ctl.features.credits.routes import router as credits
 from postmta_ctl.features.domains.routes import router as domains
 from postmta_ctl.features.health.routes import health, openapi
 from postmta_ctl.features.ingest.routes import router as ingest
 from postmta_ctl.features.messages.routes import router as messages
 from postmta_ctl.features.nodes.routes import router as nodes
 from postmta_ctl.features.policy.routes import router as policy
+from postmta_ctl.features.suppressions.routes import router as suppressions
+from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.tracking.routes import router as tracking
+from postmta_ctl.features.users.routes import router as users
 from postmta_ctl.features.vmtas.routes import router as vmtas
+from postmta_ctl.features.webhooks.routes import router as webhooks
 
 ROUTES: list[ControllerRouterHandler] = [
     health,
     openapi,
     auth,
+    users,
+    audit,
     api_keys,
+    credits,
     domains,
     vmtas,
     messages,
+    suppressions,
+    unsubscribe,
     ingest,
+    webhooks,
     tracking,
     nodes,
     policy,
+    analytics,
+    billing,
 ]

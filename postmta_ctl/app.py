@@ -21,9 +21,16 @@ from postmta_ctl import web
 from postmta_ctl.api import ROUTES
 from postmta_ctl.clients.dns import Resolver, SystemResolver
 from postmta_ctl.clients.kumod import KumodClient
-from postmta_ctl.errors import PostMTAError
+from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
+from postmta_ctl.clients.payments import PaymentProvider, StripePayments
+from postmta_ctl.clients.webhooks import WebhookClient
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.ssrf import EndpointPolicy, parse_networks
+from postmta_ctl.errors import ConfigurationError, PostMTAError
+from postmta_ctl.features.billing import catalogue
 from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
 from postmta_ctl.features.nodes import embedded
+from postmta_ctl.features.webhooks.delivery import finish as finish_deliveries
 from postmta_ctl.keys import load_keys
 from postmta_ctl.middleware import RequestId
 from postmta_ctl.settings import Settings
@@ -37,6 +44,7 @@ from postmta_ctl.workers.schedule import JOBS
 def create_system(settings: Settings) -> System:
     """The real parts."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    catalogue.load(settings)
     db = Database(settings.database)
     return System(
         settings=settings,
@@ -44,7 +52,34 @@ def create_system(settings: Settings) -> System:
         keys=load_keys(settings),
         resolver=_resolver(settings, db),
         kumod=KumodClient(),
+        limiter=_limiter(settings),
+        payments=_payments(settings),
+        webhooks=WebhookClient(_endpoint_policy(settings)),
     )
+
+
+def _limiter(settings: Settings) -> Limiter:
+    if not settings.redis_url:
+        return MemoryLimiter()
+    try:
+        from postmta_ctl.clients.redis_limiter import RedisLimiter  # noqa: PLC0415 - an optional package
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("redis_url: install what it needs: pip install 'postmta-ctl[redis]'") from error
+    return RedisLimiter(settings.redis_url)
+
+
+def _endpoint_policy(settings: Settings) -> EndpointPolicy:
+    try:
+        networks = parse_networks(settings.webhook_allowed_networks)
+    except InputError as error:
+        raise ConfigurationError(f"webhook_allowed_networks: {error.message}") from None
+    return EndpointPolicy(allow_http=settings.webhook_allow_http, allowed_networks=networks)
+
+
+def _payments(settings: Settings) -> PaymentProvider | None:
+    if not settings.stripe_api_key:
+        return None
+    return StripePayments(settings.stripe_api_key, settings.stripe_webhook_secret, base=settings.stripe_api_base)
 
 
 def _resolver(settings: Settings, db: Database) -> Resolver:
@@ -70,16 +105,24 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         # Inside the node's block: what the jobs hold, they may still give to it.
         async with node, running(system, JOBS if jobs else ()):
             yield
+        await finish_deliveries(system)
+        await system.webhooks.close()
         await system.kumod.close()
+        if system.payments is not None:
+            await system.payments.close()
+        await system.limiter.close()
         await system.db.close()
 
     app = Litestar(
         route_handlers=ROUTES,
         lifespan=[lifespan],
         guards=[web.guard],
+        before_request=web.refuse_nul,
         dependencies={
             "system": Provide(web.provide_system, sync_to_thread=False),
             "principal": Provide(web.provide_principal, sync_to_thread=False),
+            "address": Provide(web.provide_address, sync_to_thread=False),
+            "unchanged": Provide(web.provide_condition, sync_to_thread=False),
             "paging": Provide(web.provide_paging, sync_to_thread=False),
         },
         exception_handlers=_exception_handlers(),

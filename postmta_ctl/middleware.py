@@ -12,6 +12,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
+ANSWER_HEADERS = "postmta_answer_headers"
+"""Key of the request's state: headers that every answer gets, that of an error too."""
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 
@@ -39,7 +41,9 @@ class RequestId:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message.setdefault("headers", [])
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                more = {"x-request-id": request_id} | scope["state"].get(ANSWER_HEADERS, {})
+                encoded = [(name.lower().encode(), value.encode()) for name, value in more.items()]
+                message["headers"] = [*message["headers"], *encoded]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -9,9 +9,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from postmta_ctl.clients.dns import Resolver
 from postmta_ctl.clients.kumod import KumodClient, NodeAddress
+from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
+from postmta_ctl.clients.payments import PaymentProvider
+from postmta_ctl.clients.webhooks import WebhookClient
+from postmta_ctl.in_flight import InFlight
 from postmta_ctl.keys import Keys
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.recent import Recent
@@ -33,10 +38,18 @@ class System:
     keys: Keys
     resolver: Resolver
     kumod: KumodClient
+    limiter: Limiter = field(default_factory=MemoryLimiter)
+    payments: PaymentProvider | None = None
+    """Takes money; None: invoices are paid by hand."""
     passwords: Passwords = field(default_factory=Passwords)
     now: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
+    webhooks: WebhookClient = field(default_factory=WebhookClient)
+    deliveries: InFlight[Any] = field(default_factory=InFlight)
+    """Requests to customers' webhooks that are under way."""
+    slow_webhooks: set[str] = field(default_factory=set)
+    """Ids of the webhooks whose last answer took long."""
     refused_change: Recent[int] = field(default_factory=lambda: Recent(60.0))
     """The newest change when publishing was last refused: it is not tried again at once with nothing new."""

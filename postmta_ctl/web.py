@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import structlog
@@ -11,17 +12,23 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import FromQuery
+from litestar.params import FromQuery, HeaderParameter
 
-from postmta_ctl import errors
+from postmta_ctl import errors, rate_limits
+from postmta_ctl.core.client_address import client_address
+from postmta_ctl.core.ids import is_id
 from postmta_ctl.errors import FieldError, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.auth.service import authenticate
 from postmta_ctl.features.fields import field_error
+from postmta_ctl.middleware import ANSWER_HEADERS
 from postmta_ctl.store.paging import DEFAULT_LIMIT, PageRequest, page_request
+from postmta_ctl.store.versions import Condition, etag
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
+
+_MISSING = re.compile(r"Missing required query parameter '(?P<name>[^']+)'")
 
 AnyRequest = Request[Any, Any, Any]
 TheSystem = NamedDependency[System]
@@ -30,6 +37,20 @@ Caller = NamedDependency[Principal]
 """Parameter ``principal`` of a route: who is asking."""
 Paging = NamedDependency[PageRequest]
 """Parameter ``paging`` of a route: ``limit`` and ``cursor`` of the query string."""
+
+Unchanged = NamedDependency[Condition]
+"""Parameter ``unchanged`` of a route: what ``If-Match`` asks for; hand it to the service, which knows the thing."""
+ClientAddress = NamedDependency[str]
+"""Parameter ``address`` of a public route: where the request comes from."""
+
+T = TypeVar("T")
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", description="`ETag` of the version to change; with any other, nothing is done and 412 says so."
+    ),
+]
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 PUBLIC: dict[str, Any] = {"public": True}
 """``opt`` of a route that asks for no credential."""
@@ -74,17 +95,63 @@ def provide_paging(limit: FromQuery[int] = DEFAULT_LIMIT, cursor: FromQuery[str 
     return page_request(limit, cursor)
 
 
+def provide_condition(if_match: IfMatch = None) -> Condition:
+    """Dependency ``unchanged``: what ``If-Match`` asks for."""
+    return Condition(if_match)
+
+
+def provide_address(request: AnyRequest) -> str:
+    """Dependency ``address``: where the request comes from."""
+    return address_of(request)
+
+
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The client's IP address; behind a trusted proxy, the one that the proxy names."""
+    peer = connection.client.host if connection.client else ""
+    forwarded = ",".join(connection.headers.getall("x-forwarded-for", []))
+    return client_address(peer, forwarded, system_of(connection).settings.proxies)
+
+
+def tagged(shown: T) -> Response[T]:
+    """Answer with a thing and the ``ETag`` of its version."""
+    return Response(shown, headers={"ETag": etag(shown)})
+
+
+async def refuse_nul(request: AnyRequest) -> None:
+    """Refuse U+0000 in what customers send: PostgreSQL keeps no text that has it, and no field of ours means it.
+
+    Raises:
+        MalformedRequest: The query or the body has one.
+    """
+    if not request.url.path.startswith("/api/"):
+        return
+    if b"%00" in request.scope["query_string"] or _NUL.search(await request.body()):
+        raise errors.MalformedRequest("The character U+0000 is accepted nowhere.")
+
+
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Stand before every route: find the principal, and check the scope that the route declares.
 
     Raises:
         Unauthenticated: No valid credential.
+        RateLimited: There were too many requests.
+        NotFound: An id in the path is none.
         PermissionDenied: The role or the key does not have the scope.
     """
+    system, state = system_of(connection), connection.scope["state"]
+    headers: rate_limits.Headers = state.setdefault(ANSWER_HEADERS, {})
     if handler.opt.get("public"):
+        if connection.url.path.startswith("/api/"):
+            await rate_limits.count(system, rate_limits.of_address(system, address_of(connection)), headers)
         return
-    principal = await authenticate(system_of(connection), connection.headers)
+    principal = await authenticate(
+        system, connection.headers, address=address_of(connection), request_id=state.get("request_id", "")
+    )
+    await rate_limits.count(system, rate_limits.of_principal(system, principal), headers)
     principal.require(handler.opt["scope"])
+    for name, value in connection.path_params.items():
+        if name.endswith("_id") and not is_id(str(value)):
+            raise errors.NotFound("There is nothing of this id.")
     connection.scope["user"] = principal
 
 
@@ -142,6 +209,8 @@ def _translated(error: HTTPException) -> PostMTAError:
 def _invalid(error: ValidationException) -> PostMTAError:
     extra = error.extra if isinstance(error.extra, list) else []
     found = tuple(_named(str(item["message"]), str(item.get("key") or "")) for item in extra)
+    if not found and (missing := _MISSING.match(error.detail)):
+        return errors.InvalidRequest.of(missing["name"], "is needed", code="missing")
     if not found:
         return errors.MalformedRequest(error.detail)
     return errors.InvalidRequest("; ".join(f"{one.field}: {one.message}" for one in found), errors=found)
