@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.core.domain_names import MAX_NAME, parse_mail_domain
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import AlreadyExists, InUse, InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.domains import keys, queries, records
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
 from postmta_ctl.features.domains.schemas import Domain, DomainCreate
@@ -27,6 +29,7 @@ async def create(system: System, principal: Principal, data: DomainCreate) -> Do
     Raises:
         InvalidRequest: No domain that mail can come from, or no selector.
         AlreadyExists: The organization has this domain.
+        Conflict: Its plan has room for no more.
     """
     fields = Fields()
     name = fields.read("domain", parse_mail_domain, data.domain)
@@ -41,10 +44,13 @@ async def create(system: System, principal: Principal, data: DomainCreate) -> Do
     _check_lengths(system, row, public)
     try:
         async with system.db.transaction() as connection:
+            await require_room(system, connection, principal.organization_id, "domains")
             await queries.add(connection, row, [one.values() for one in sealed])
+            shown = records.shown(system.settings, row, public)
+            await audit.record(connection, principal, "domain.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
         raise _exists(name) from error
-    return records.shown(system.settings, row, public)
+    return shown
 
 
 def _claim(system: System, principal: Principal, name: str) -> DomainRow:
@@ -107,6 +113,8 @@ async def delete(system: System, principal: Principal, domain_id: str) -> None:
         if await queries.has_waiting_mail(connection, row):
             raise InUse("Accepted mail from this domain still waits for a node; try again later.")
         await queries.remove(connection, row)
+        before = {"domain": row.name, "status": row.status}
+        await audit.record(connection, principal, "domain.deleted", row.id, before=before, now=system.now())
         if row.status == queries.VERIFIED:
             summary = f"domain {row.name} deleted"
             await record_change(connection, row, principal.name, summary, system.now())

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.clients.dns import Resolver
 from postmta_ctl.core.dns_records import DnsRecord
 from postmta_ctl.errors import Conflict
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries, records, service
 from postmta_ctl.features.domains.queries import VERIFIED, DomainRow
@@ -85,6 +86,9 @@ async def _save(
     if (before.status == VERIFIED) != (after.status == VERIFIED):
         summary = f"domain {after.name} {after.status}"
         await service.record_change(connection, after, principal.name, summary, now)
+    if before.status != after.status:
+        old, new = ({"domain": one.name, "status": one.status} for one in (before, after))
+        await audit.record(connection, principal, "domain.status_changed", after.id, before=old, after=new, now=now)
 
 
 def _taken(row: DomainRow) -> Conflict:

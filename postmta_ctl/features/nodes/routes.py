@@ -6,13 +6,13 @@ from litestar.params import FromPath, JSONBody
 from postmta_ctl.features.nodes import service
 from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import TheSystem, scope
+from postmta_ctl.web import Caller, TheSystem, scope
 
 
 @post("/", opt=scope("nodes:write"), summary="Add a KumoMTA node")
-async def add_node(system: TheSystem, data: JSONBody[NodeCreate]) -> NodeAdded:
+async def add_node(system: TheSystem, principal: Caller, data: JSONBody[NodeCreate]) -> NodeAdded:
     """Its tokens are made here and written into its policy folder; ``next_steps`` says what its operator does."""
-    return await service.add(system, data)
+    return await service.add(system, data, principal=principal)
 
 
 @get("/", opt=scope("nodes:read"), summary="List all nodes")
@@ -28,9 +28,9 @@ async def get_node(system: TheSystem, node_id: FromPath[str]) -> Node:
 
 
 @delete("/{node_id:str}", opt=scope("nodes:write"), summary="Remove a node")
-async def remove_node(system: TheSystem, node_id: FromPath[str]) -> None:
+async def remove_node(system: TheSystem, principal: Caller, node_id: FromPath[str]) -> None:
     """Its files stay as they are; its log records are refused from this moment on."""
-    await service.remove(system, node_id)
+    await service.remove(system, node_id, principal=principal)
 
 
 router = Router("/api/v1/nodes", route_handlers=[add_node, list_nodes, get_node, remove_node], tags=["Nodes"])

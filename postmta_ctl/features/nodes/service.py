@@ -15,6 +15,8 @@ from postmta_ctl.compiler.node_files import launcher
 from postmta_ctl.core import tokens
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import AlreadyExists, Conflict, FieldError, InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
+from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.nodes import access, queries
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate
@@ -27,7 +29,9 @@ SANDBOX = "sandbox"
 """Name and kind of the embedded node."""
 
 
-async def add(system: System, data: NodeCreate, *, kind: str = "kumod") -> NodeAdded:
+async def add(
+    system: System, data: NodeCreate, *, kind: str = "kumod", principal: Principal | None = None
+) -> NodeAdded:
     """Add a node: make its tokens, and write what the node itself needs into its policy folder.
 
     Raises:
@@ -45,6 +49,7 @@ async def add(system: System, data: NodeCreate, *, kind: str = "kumod") -> NodeA
     try:
         async with system.db.transaction() as connection:
             await queries.add(connection, row)
+            await audit.record(connection, principal, "node.added", row.id, after=data, now=row.created_at)
     except IntegrityError as error:
         raise AlreadyExists(f"name: there is a node {row.name} already.") from error
     system.node_addresses.clear()
@@ -131,7 +136,7 @@ async def get(system: System, node_id: str) -> Node:
         return await _show(system, connection, row)
 
 
-async def remove(system: System, node_id: str) -> None:
+async def remove(system: System, node_id: str, *, principal: Principal | None = None) -> None:
     """Forget a node. It goes on with the policy it has, but its log records are refused from now on.
 
     Raises:
@@ -145,6 +150,8 @@ async def remove(system: System, node_id: str) -> None:
         if row.kind == SANDBOX and system.settings.embedded_node:
             raise Conflict("The embedded node is there as long as the setting embedded_node is on.")
         await queries.remove(connection, node_id)
+        before = _shown(row, set(), system.now())
+        await audit.record(connection, principal, "node.removed", node_id, before=before, now=system.now())
     system.node_addresses.clear()
 
 

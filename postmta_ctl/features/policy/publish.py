@@ -10,6 +10,8 @@ import msgspec
 import structlog
 
 from postmta_ctl.compiler.bundle import Bundle, ChangeClass, change_class
+from postmta_ctl.features.audit import service as audit
+from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.policy import queries, rollout
 from postmta_ctl.features.policy.draft import Draft, draft_policy, load_bundle
@@ -38,7 +40,9 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     nodes: list[NodeOutcome]
 
 
-async def publish(system: System, *, author: str, reason: str | None = None) -> Publication:
+async def publish(
+    system: System, *, author: str, reason: str | None = None, principal: Principal | None = None
+) -> Publication:
     """Publish the policy as the configuration has it now.
 
     Returns when every node has said that it runs the release, or has failed to: that is in the answer, and no
@@ -48,13 +52,14 @@ async def publish(system: System, *, author: str, reason: str | None = None) -> 
         system: The parts.
         author: Who publishes.
         reason: For the history; the changes themselves when absent.
+        principal: Who asked for it through the API, if anybody did.
 
     Raises:
         PolicyRefused: A proof failed; everything is as it was.
         Busy: Another publication takes its time.
     """
     async with exclusive(system.db, LOCK):
-        draft = await _release(system, author, reason)
+        draft = await _release(system, author, reason, principal)
         bundle = draft.rendered
         async with system.db.reading() as connection:
             rows = await nodes.all_nodes(connection)
@@ -78,7 +83,7 @@ async def release(system: System, *, author: str, reason: str) -> None:
         await _release(system, author, reason)
 
 
-async def _release(system: System, author: str, reason: str | None) -> Draft:
+async def _release(system: System, author: str, reason: str | None, principal: Principal | None = None) -> Draft:
     """Make the policy of this moment the newest release, unless it is that already."""
     draft = await draft_policy(system)
     if draft.is_published:
@@ -87,11 +92,19 @@ async def _release(system: System, author: str, reason: str | None) -> Draft:
         return draft
     proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
     require(proofs)
-    await _record(system, draft, proofs, author=author, reason=reason)
+    await _record(system, draft, proofs, author=author, reason=reason, principal=principal)
     return draft
 
 
-async def _record(system: System, draft: Draft, proofs: list[Proof], *, author: str, reason: str | None) -> None:
+async def _record(
+    system: System,
+    draft: Draft,
+    proofs: list[Proof],
+    *,
+    author: str,
+    reason: str | None,
+    principal: Principal | None,
+) -> None:
     """Make the release. From this commit on it is what every node should run; the rest is bringing them to it."""
     now = system.now()
     bundle = draft.rendered
@@ -116,6 +129,10 @@ async def _record(system: System, draft: Draft, proofs: list[Proof], *, author: 
             created_at=now,
         )
         await queries.take_up(connection, [change.id for change in draft.changes], draft.number)
+        after = {"release": draft.number, "digest": bundle.digest, "reason": reason}
+        await audit.record(
+            connection, principal, "policy.published", str(draft.number), after=after, now=now, actor=author
+        )
     log.info("published", release=draft.number, author=author, reason=reason)
 
 

@@ -34,7 +34,8 @@ async def bundle(system: TheSystem) -> Response[bytes]:
 @post("/publish", opt=scope("policy:write"), status_code=200, summary="Prove, release and roll out the policy")
 async def publish(system: TheSystem, principal: Caller, data: JSONBody[PublishRequest | None] = None) -> Publication:
     """Answers when every node runs the release, or has failed to: see ``nodes``."""
-    return await publishing.publish(system, author=principal.name, reason=data.reason if data else None)
+    reason = data.reason if data else None
+    return await publishing.publish(system, author=principal.name, reason=reason, principal=principal)
 
 
 @get("/releases", opt=scope("policy:read"), summary="List the releases")

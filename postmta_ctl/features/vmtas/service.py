@@ -14,7 +14,9 @@ from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.core.ip_addresses import is_public, parse_source_address
 from postmta_ctl.errors import AlreadyExists, FieldError, InUse, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.policy import changes
 from postmta_ctl.features.vmtas import queries, warmup
@@ -33,14 +35,18 @@ async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta
     Raises:
         InvalidRequest: A field cannot be accepted.
         AlreadyExists: The organization has a vMTA of this name, or somebody has this address.
+        Conflict: Its plan has room for no more.
     """
     row = _row(principal, data, system.now())
     try:
         async with system.db.transaction() as connection:
             version = 1 + await queries.retired_version(connection, row.organization_id, row.name)
             row = msgspec.structs.replace(row, version=version)
+            await require_room(system, connection, principal.organization_id, "vmtas")
             await queries.add(connection, row)
             await _record(connection, principal, f"vMTA {row.name} created", row.created_at)
+            shown = _shown(row, row.created_at)
+            await audit.record(connection, principal, "vmta.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
         raise _exists(error) from error
     return _shown(row, row.created_at)
@@ -113,7 +119,9 @@ async def delete(system: System, principal: Principal, vmta_id: str) -> None:
         if await queries.has_waiting_mail(connection, row):
             raise InUse("Accepted mail that must leave from this vMTA still waits for a node; try again later.")
         await queries.retire(connection, row)
-        await _record(connection, principal, f"vMTA {row.name} deleted", system.now())
+        now = system.now()
+        await _record(connection, principal, f"vMTA {row.name} deleted", now)
+        await audit.record(connection, principal, "vmta.deleted", row.id, before=_shown(row, now), now=now)
 
 
 async def _found(connection: AsyncConnection, principal: Principal, vmta_id: str, *, lock: bool = False) -> VmtaRow:
