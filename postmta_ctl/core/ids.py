@@ -48,6 +48,12 @@ def new_id(now: datetime) -> str:
     return str(uuid_utils.UUID(int=(drawn & ~mask) | (count << _COUNTER_SHIFT)))
 
 
+def first_id(moment: datetime) -> str:
+    """No id whose time is this millisecond or later is below it; none before it is above."""
+    milliseconds = max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
+    return str(uuid_utils.UUID(int=(milliseconds << 80) | (0x7 << 76) | (0b10 << 62)))
+
+
 def is_id(text: str) -> bool:
     """Whether ``text`` has the form of an id of ours: lower case, version 7, RFC 9562 variant."""
     return _FORM.fullmatch(text) is not None

@@ -53,6 +53,14 @@ class Tracker(msgspec.Struct, frozen=True):
         """The address that leads to ``url`` and tells that it was followed."""
         return f"{self.base_url}/track/click/{self._token(Link(recipient_id, url), b'click')}"
 
+    def unsubscribe_url(self, recipient_id: str) -> str:
+        """The address by which a recipient asks for no more mail (RFC 8058)."""
+        return f"{self.base_url}/unsubscribe/{self._token(Link(recipient_id), b'unsubscribe')}"
+
+    def read_unsubscribe(self, token: str) -> Link | None:
+        """What such a token says; nothing if it is not of our making."""
+        return self._read(token, b"unsubscribe")
+
     def read_open(self, token: str) -> Link | None:
         """What a pixel's token says; nothing if it is not of our making."""
         return self._read(token, b"open")

@@ -1,32 +1,41 @@
 """Log records become events, once each in effect, whatever the order and however often they come.
 
-A batch is one transaction: its events, the recipients' statuses and the messages'. It is answered after the commit,
-so that a node whose request was cut off sends it again and nothing is counted twice.
+A batch is one transaction: its events, the recipients' statuses and the messages', and the roll-ups. It is answered
+after the commit, so that a node whose request was cut off sends it again and nothing is counted twice.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core import tokens
 from postmta_ctl.core.kumo_log import Batch, LogRecord, decode
-from postmta_ctl.core.log_events import dedupe_key, is_ignorable, rid_of, tenant_of
+from postmta_ctl.core.ledger import settlement
+from postmta_ctl.core.log_events import is_ignorable, is_not_queued, rid_of, tenant_of
 from postmta_ctl.core.status import summarise
 from postmta_ctl.errors import MalformedRequest, PayloadTooLarge, Unauthenticated
+from postmta_ctl.features.credits import account
 from postmta_ctl.features.ingest import queries
+from postmta_ctl.features.ingest.counting import fact
 from postmta_ctl.features.ingest.fold import fold
 from postmta_ctl.features.ingest.queries import Known
 from postmta_ctl.features.ingest.rows import event_row
 from postmta_ctl.features.ingest.schemas import Ingested
-from postmta_ctl.features.messages.relay_queries import set_message_statuses, statuses
+from postmta_ctl.features.messages.relay_queries import put_back, set_message_statuses, statuses
 from postmta_ctl.features.nodes.queries import node_by_token_digest
+from postmta_ctl.features.suppressions.automatic import rows_of as suppressions_of
+from postmta_ctl.features.suppressions.queries import SuppressionRow
+from postmta_ctl.features.suppressions.service import suppress
+from postmta_ctl.features.webhooks.outbox import announce_mail
+from postmta_ctl.store import rollups
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -100,6 +109,14 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
         ignored=len(batch.records) - len(mail),
         unreadable=len(batch.bad),
     )
+    system.metrics.batch(
+        node,
+        added=answer.added,
+        duplicates=answer.duplicates,
+        unreadable=answer.unreadable,
+        oldest=min((record.occurred_at() for record in mail), default=None),
+        now=now,
+    )
     log.info("ingested", node=node, added=answer.added, duplicates=answer.duplicates, unreadable=answer.unreadable)
     return answer
 
@@ -112,8 +129,31 @@ async def _keep(connection: AsyncConnection, node: str, mail: Sequence[LogRecord
         for record, owner in zip(mail, owners, strict=True)
     ]
     added = await queries.insert_events(connection, rows)
-    await _apply(connection, node, known, [record for record in mail if dedupe_key(record) in added])
+    # A record may stand in the batch twice; by key there is one of each.
+    news = {row["dedupe_key"]: (row, record) for row, record in zip(rows, mail, strict=True)}
+    fresh = [pair for key, pair in news.items() if key in added]
+    await _apply(connection, node, known, [record for _, record in fresh], now)
+    await put_back(connection, [row["recipient_id"] for row, record in fresh if is_not_queued(record)], now)
+    await suppress(connection, _suppressions(known, fresh, now))
+    await announce_mail(connection, [row for row, _ in fresh], now)
+    await _count(connection, [row for row, _ in fresh])
     return len(added)
+
+
+def _suppressions(
+    known: dict[str, Known], fresh: Sequence[tuple[dict[str, Any], LogRecord]], now: datetime
+) -> Iterator[SuppressionRow]:
+    for row, record in fresh:
+        if (owner := row["organization_id"]) is not None:
+            one = known.get(row["recipient_id"] or "")
+            address, message_id = (one.address, one.message_id) if one else (None, None)
+            yield from suppressions_of(record, owner, now, address=address, message_id=message_id)
+
+
+async def _count(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    messages = await queries.message_facts(connection, {row["message_id"] for row in rows if row["message_id"]})
+    facts = (fact(row, messages.get(row["message_id"])) for row in rows)
+    await rollups.count(connection, [one for one in facts if one is not None])
 
 
 async def _owners(connection: AsyncConnection, mail: Sequence[LogRecord], known: dict[str, Known]) -> list[str | None]:
@@ -124,19 +164,31 @@ async def _owners(connection: AsyncConnection, mail: Sequence[LogRecord], known:
     return [one.organization_id if one else by_slug.get(slug) for one, slug in zip(recipients, slugs, strict=True)]
 
 
-async def _apply(connection: AsyncConnection, node: str, known: dict[str, Known], news: Sequence[LogRecord]) -> None:
-    """Carry what is new over to the recipients and their messages."""
+async def _apply(
+    connection: AsyncConnection, node: str, known: dict[str, Known], news: Sequence[LogRecord], now: datetime
+) -> None:
+    """Carry what is new over to the recipients, their messages, and the credits reserved for them."""
     state = dict(known)
     for record in news:
         rid = rid_of(record)
         if rid in state:
             state[rid] = fold(state[rid], record, node)
-    changed = [one for rid, one in state.items() if one != known[rid]]
+    changed = [_settled(one) for rid, one in state.items() if one != known[rid]]
     if not changed:
         return
     await queries.update_recipients(connection, changed)
     found = await statuses(connection, {one.message_id for one in changed})
     await set_message_statuses(connection, {message_id: summarise(each) for message_id, each in found.items()})
+    ended = [
+        (one.organization_id, one.credit_state, one.credits)
+        for one in changed
+        if one.credit_state and one.credit_state != known[one.id].credit_state
+    ]
+    await account.finish(connection, ended, now, cause="log", reference=node)
+
+
+def _settled(known: Known) -> Known:
+    return msgspec.structs.replace(known, credit_state=settlement(known.status, known.credit_state))
 
 
 def _dead_letters(batch: Batch, node: str, now: datetime) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -12,12 +13,18 @@ from postmta_ctl.core.attachments import Attachment
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.mime import Content, Draft, compose, size_estimate
+from postmta_ctl.core.status import summarise
 from postmta_ctl.errors import InvalidRequest
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.messages.schemas import MAX_RECIPIENTS, SendRequest
 
 MAX_SIZE = 25 * 1024 * 1024
 """Octets of a message as it travels; the large mailbox providers take no more."""
+
+MAX_AHEAD = timedelta(days=30)
+"""How far ahead a message can be scheduled."""
+MAX_PAST = timedelta(minutes=5)
+"""Clocks differ: a moment that has just passed means at once, one that is long past is a mistake."""
 
 
 class NewRecipient(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +33,9 @@ class NewRecipient(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     address: str
     kind: str
+    key: str
+    """What suppressions are kept by."""
+    status: str = "queued"
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +48,25 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     campaign: str | None
     request: SendRequest
     created_at: datetime
+    scheduled_at: datetime | None = None
+
+    @property
+    def status(self) -> str:
+        """Of the message as a whole, when it is accepted."""
+        return summarise([one.status for one in self.recipients])
+
+    @property
+    def waiting(self) -> tuple[NewRecipient, ...]:
+        """The recipients that it will be sent to."""
+        return tuple(one for one in self.recipients if one.status == "queued")
+
+    def without(self, suppressed: Collection[str]) -> NewMessage:
+        """The same message, not to be sent to these addresses (dedupe keys)."""
+        people = [
+            msgspec.structs.replace(one, status="suppressed") if one.key in suppressed else one
+            for one in self.recipients
+        ]
+        return msgspec.structs.replace(self, recipients=tuple(people))
 
 
 def new_message(request: SendRequest, now: datetime) -> NewMessage:
@@ -51,7 +80,9 @@ def new_message(request: SendRequest, now: datetime) -> NewMessage:
     to, cc, bcc = (_mailboxes(field, getattr(request, field), problems) for field in ("to", "cc", "bcc"))
     given = request.reply_to or []
     reply_to = _mailboxes("reply_to", [given] if isinstance(given, str) else given, problems)
+    scheduled_at = read_send_at(request.send_at, now, problems)
     _check_count(request, problems)
+    _check_unsubscribe(request, problems)
     problems.done()
     assert sender is not None  # else there was a problem
     message_id = new_id(now)
@@ -69,11 +100,12 @@ def new_message(request: SendRequest, now: datetime) -> NewMessage:
     return NewMessage(
         id=message_id,
         sender=sender,
-        content=_content(draft, f"<{message_id}@{sender.domain}>", now),
+        content=_content(draft, f"<{message_id}@{sender.domain}>", scheduled_at or now),
         recipients=_recipients({"to": to, "cc": cc, "bcc": bcc}, now),
         campaign=campaign_of(request.tags),
         request=request,
         created_at=now,
+        scheduled_at=scheduled_at,
     )
 
 
@@ -108,6 +140,27 @@ def _check_count(request: SendRequest, problems: Fields) -> None:
         problems.refuse("to", message, code="too_many_recipients")
 
 
+def read_send_at(moment: datetime | None, now: datetime, problems: Fields) -> datetime | None:
+    """The moment to send at, in UTC; None for at once, which a moment that has just passed means as well."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        problems.refuse("send_at", "needs a time zone, such as Z at its end (RFC 3339)", code="time_zone_missing")
+    elif moment > now + MAX_AHEAD:
+        problems.refuse("send_at", f"is more than {MAX_AHEAD.days} days ahead", code="too_far_ahead")
+    elif moment < now - MAX_PAST:
+        problems.refuse("send_at", "has passed", code="in_the_past")
+    elif moment > now:
+        return moment.astimezone(UTC)
+    return None
+
+
+def _check_unsubscribe(request: SendRequest, problems: Fields) -> None:
+    own = [name for name in request.headers if name.lower() in ("list-unsubscribe", "list-unsubscribe-post")]
+    if request.unsubscribe and own:
+        problems.refuse(f"headers.{own[0][:40]}", "is set by unsubscribe", code="header_conflict")
+
+
 def _content(draft: Draft, message_id: str, now: datetime) -> Content:
     try:
         content = compose(draft, message_id=message_id, date=now)
@@ -125,7 +178,9 @@ def _recipients(groups: dict[str, tuple[Mailbox, ...]], now: datetime) -> tuple[
     for kind, mailboxes in groups.items():
         for mailbox in mailboxes:
             chosen.setdefault(mailbox.dedupe_key, (mailbox.address, kind))
-    return tuple(NewRecipient(id=new_id(now), address=address, kind=kind) for address, kind in chosen.values())
+    return tuple(
+        NewRecipient(id=new_id(now), address=address, kind=kind, key=key) for key, (address, kind) in chosen.items()
+    )
 
 
 def _attachments(request: SendRequest) -> tuple[Attachment, ...]:

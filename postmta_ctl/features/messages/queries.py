@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.features.messages.compose import NewMessage
+from postmta_ctl.core.ids import first_id
+from postmta_ctl.core.log_events import domain_of
+from postmta_ctl.core.providers import OTHER, well_known
+from postmta_ctl.core.rollups import Fact
+from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
+from postmta_ctl.store import rollups
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import (
     events,
     idempotency_keys,
     message_contents,
+    message_tags,
     messages,
     outbox,
     recipients,
     vmtas,
 )
 
+_ID_DRIFT = timedelta(seconds=1)
+"""An id may be a little later than its row: see ``core.ids``."""
 _content = msgspec.msgpack.Encoder()
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages to list; what is None does not matter. Addresses are dedupe keys."""
+
+    status: str | None = None
+    sender: str | None = None
+    to: str | None = None
+    domain: str | None = None
+    tag: str | None = None
+    batch_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 class IdempotentAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +61,22 @@ async def has_vmta(connection: AsyncConnection, organization_id: str, name: str)
 
 
 async def insert_messages(
-    connection: AsyncConnection, organization_id: str, accepted: Sequence[NewMessage], batch_id: str | None = None
+    connection: AsyncConnection,
+    organization_id: str,
+    accepted: Sequence[NewMessage],
+    batch_id: str | None = None,
+    *,
+    credits: int,
 ) -> None:
-    """Store messages: their rows, contents and recipients, and an outbox row for each recipient."""
+    """Store messages: their rows, contents and recipients, an outbox row for each that is sent to, and counts.
+
+    Args:
+        connection: The transaction.
+        organization_id: Whose they are.
+        accepted: The messages.
+        batch_id: Kept with each of them.
+        credits: What was reserved for each recipient.
+    """
     rows = [_message_row(organization_id, message, batch_id) for message in accepted]
     await connection.execute(insert(messages), rows)
     contents = [{"message_id": one.id, "content": _content.encode(one.content)} for one in accepted]
@@ -56,15 +90,45 @@ async def insert_messages(
                 "message_id": message.id,
                 "organization_id": organization_id,
                 "address": one.address,
+                "mailbox": one.key,
                 "kind": one.kind,
-                "status": "queued",
+                "status": one.status,
                 "status_at": message.created_at,
+                "credits": credits if one.status == "queued" else 0,
+                "credit_state": "reserved" if one.status == "queued" else None,
             }
             for message, one in people
         ],
     )
-    due = [{"recipient_id": one.id, "message_id": message.id, "due_at": message.created_at} for message, one in people]
-    await connection.execute(insert(outbox), due)
+    due = [
+        {"recipient_id": one.id, "message_id": message.id, "due_at": message.scheduled_at or message.created_at}
+        for message in accepted
+        for one in message.waiting
+    ]
+    if due:
+        await connection.execute(insert(outbox), due)
+    tags = [
+        {"organization_id": organization_id, "tag": tag, "message_id": message.id}
+        for message in accepted
+        for tag in sorted(set(message.request.tags))
+    ]
+    if tags:
+        await connection.execute(insert(message_tags), tags)
+    await rollups.count(connection, [_queued(organization_id, message, one, batch_id) for message, one in people])
+
+
+def _queued(organization_id: str, message: NewMessage, recipient: NewRecipient, batch_id: str | None) -> Fact:
+    domain = domain_of(recipient.address)
+    return Fact(
+        organization_id=organization_id,
+        type="message.queued",
+        at=message.created_at,
+        sending_domain=message.sender.domain,
+        recipient_domain=domain,
+        provider=well_known(domain) or OTHER,
+        tags=tuple(message.request.tags),
+        batch=batch_id or "",
+    )
 
 
 def _message_row(organization_id: str, message: NewMessage, batch_id: str | None) -> dict[str, Any]:
@@ -75,7 +139,7 @@ def _message_row(organization_id: str, message: NewMessage, batch_id: str | None
         "sender": message.sender.address,
         "domain": message.sender.domain,
         "subject": request.subject,
-        "status": "queued",
+        "status": message.status,
         "tags": request.tags,
         "campaign": message.campaign,
         "batch_id": batch_id,
@@ -83,6 +147,8 @@ def _message_row(organization_id: str, message: NewMessage, batch_id: str | None
         "metadata": request.metadata,
         "track_opens": request.track_opens,
         "track_clicks": request.track_clicks,
+        "unsubscribe": request.unsubscribe,
+        "scheduled_at": message.scheduled_at,
         "created_at": message.created_at,
     }
 
@@ -105,14 +171,40 @@ async def keep_answer(connection: AsyncConnection, **values: Any) -> None:
 
 
 async def page_of_messages(
-    connection: AsyncConnection, organization_id: str, status: str | None, paging: PageRequest
+    connection: AsyncConnection, organization_id: str, filters: Filters, paging: PageRequest
 ) -> Sequence[Any]:
     """One page of messages, and one more row."""
-    query = select(messages).where(messages.c.organization_id == organization_id)
-    if status is not None:
-        query = query.where(messages.c.status == status)
+    query = select(messages).where(
+        messages.c.organization_id == organization_id, *_conditions(organization_id, filters)
+    )
     rows: Sequence[Any] = (await connection.execute(paging.apply(query, messages.c.id))).all()
     return rows
+
+
+def _conditions(organization_id: str, filters: Filters) -> Iterator[ColumnElement[bool]]:
+    for column, value in (("status", filters.status), ("domain", filters.domain), ("batch_id", filters.batch_id)):
+        if value is not None:
+            yield messages.c[column] == value
+    if filters.sender is not None:
+        yield func.lower(messages.c.sender) == filters.sender
+    if filters.to is not None:
+        mine = recipients.c.organization_id == organization_id
+        found = select(recipients.c.message_id).where(mine, recipients.c.mailbox == filters.to)
+        yield messages.c.id.in_(found)
+    if filters.tag is not None:
+        mine = message_tags.c.organization_id == organization_id
+        yield messages.c.id.in_(select(message_tags.c.message_id).where(mine, message_tags.c.tag == filters.tag))
+    yield from _between(filters.created_after, filters.created_before)
+
+
+def _between(after: datetime | None, before: datetime | None) -> Iterator[ColumnElement[bool]]:
+    """Both bounds by the time itself, and by what it says of ids, which the index of the list is sorted by."""
+    if after is not None:
+        yield messages.c.created_at >= after
+        yield messages.c.id >= first_id(after)
+    if before is not None:
+        yield messages.c.created_at < before
+        yield messages.c.id < first_id(before + _ID_DRIFT)
 
 
 async def message_by_id(connection: AsyncConnection, organization_id: str, message_id: str) -> Any:

@@ -8,8 +8,6 @@ answer. Whatever happens in between, a lease ends by itself and the recipient is
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,16 +24,16 @@ from postmta_ctl.core.retry import backoff
 from postmta_ctl.core.status import summarise
 from postmta_ctl.core.tracking import Tracker
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
+from postmta_ctl.features.credits import account
 from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.messages.withdrawals import without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
-OWNER = f"{os.getpid()}-{secrets.token_hex(4)}"
-"""This process, in leases."""
 TURN = 800
 """Recipients of one turn: some requests in flight at once, and a bound on what a turn holds in memory."""
 RECORD_WAIT = timedelta(seconds=30)
@@ -57,30 +55,33 @@ async def relay(system: System) -> bool:
         return False
     now, lease = system.now(), timedelta(seconds=system.settings.relay_lease_seconds)
     async with system.db.transaction() as connection:
-        if not await queries.lease(connection, OWNER, now, limit=TURN, lifetime=lease):
-            return False
-        held = await _still_needed(connection, await queries.leased(connection, OWNER), now)
+        leased = await queries.lease(connection, now, limit=TURN, lifetime=lease)
+        held = await _still_needed(connection, leased, now)
+    if not held:
+        return False
     attempts = await asyncio.gather(*_sent(system, nodes, held))
     await _settle(system, {one.recipient_id: one for one in held}, attempts)
-    return len(held) >= TURN
+    return len(leased) >= TURN
 
 
 async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:
-    """Without those that were tried before, got no answer, and are on a node by its own log."""
+    """Without those that are on a node by its own log though no answer told so, and those nobody wants sent."""
     again = [one.recipient_id for one in held if one.attempts > 1]
     there = await queries.on_a_node(connection, again) if again else {}
     await queries.settle_injected(connection, there, now)
-    return [one for one in held if one.recipient_id not in there]
+    left = [one for one in held if one.recipient_id not in there]
+    return await without_withdrawn(connection, left, now)
 
 
 def _sent(system: System, nodes: Sequence[NodeAddress], held: Sequence[Leased]) -> Iterator[Any]:
     sender, links = f"b@{system.settings.bounces}", tracker(system)
-    together = pack(_item(one, sender, links) for one in held if not one.alone)
-    apart = [call for one in held if one.alone for call in pack([_item(one, sender, links)])]
+    together = pack(relay_item(one, sender, links) for one in held if not one.alone)
+    apart = [call for one in held if one.alone for call in pack([relay_item(one, sender, links)])]
     return (_send(system, nodes[index % len(nodes)], call) for index, call in enumerate([*together, *apart]))
 
 
-def _item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
+def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
+    """One recipient as it is given to a node, with links of its own."""
     html = one.content.html
     if html is not None:
         html = links.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
@@ -89,7 +90,7 @@ def _item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
         address=one.address,
         message_id=one.message_id,
         envelope_sender=envelope_sender,
-        headers=one.content.headers,
+        headers=one.content.headers | (_unsubscription(links, one.recipient_id) if one.unsubscribe else {}),
         text=one.content.text,
         html=html,
         attachments=one.content.attachments,
@@ -99,6 +100,14 @@ def _item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
             "attempt": one.generation,
         },
     )
+
+
+def _unsubscription(links: Tracker, recipient_id: str) -> dict[str, str]:
+    """The two fields of RFC 8058; the policy has both in its DKIM signatures, as section 4 asks."""
+    return {
+        "List-Unsubscribe": f"<{links.unsubscribe_url(recipient_id)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
 
 
 async def _send(system: System, node: NodeAddress, call: InjectCall) -> Attempt:
@@ -114,23 +123,33 @@ async def _send(system: System, node: NodeAddress, call: InjectCall) -> Attempt:
 async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[Attempt]) -> None:
     now = system.now()
     injected: dict[str, str] = {}
+    repeated: dict[str, str] = {}
     refused: dict[str, str] = {}
     later: list[dict[str, Any]] = []
     for attempt in attempts:
         for outcome in attempt.outcomes:
-            if outcome.result in (Result.INJECTED, Result.DUPLICATE):
+            if outcome.result is Result.INJECTED:
                 injected[outcome.rid] = attempt.node.name
+            elif outcome.result is Result.DUPLICATE:
+                repeated[outcome.rid] = attempt.node.name
             elif outcome.result is Result.REFUSED:
                 refused[outcome.rid] = outcome.text
             else:
                 later.append(_later(held[outcome.rid], outcome, now))
     async with system.db.transaction() as connection:
+        lost = await queries.taken_and_lost(connection, list(repeated))
+        injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
+        later += [_later(held[rid], Outcome(rid, Result.TRY_AGAIN, "the node could not queue it"), now) for rid in lost]
         await queries.settle_injected(connection, injected, now)
         await queries.settle_refused(connection, refused, now)
+        await account.refund_recipients(
+            connection, list(refused), now, cause="relay", reference="refused by the policy"
+        )
         await queries.settle_later(connection, later)
         touched = {held[rid].message_id for rid in (*injected, *refused)}
         found = await queries.statuses(connection, touched)
         await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+    system.metrics.relay_turn(injected=len(injected), refused=len(refused), later=len(later))
     _report(injected, refused, later)
 
 

@@ -8,12 +8,18 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.mime import Content
+from postmta_ctl.core.status import TERMINAL
 from postmta_ctl.store.tables import events, message_contents, messages, organizations, outbox, recipients
 
 _decode = msgspec.msgpack.Decoder(Content).decode
+
+
+_NOT_QUEUED = (events.c.record_type == "Bounce", events.c.type == "message.deferred")
+"""A Bounce that is a deferral: the node itself failed, see ``core.log_events.is_not_queued``."""
 
 
 class Leased(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,9 +30,11 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     organization: str
     vmta: str | None
+    organization_id: str
     campaign: str | None
     track_opens: bool
     track_clicks: bool
+    unsubscribe: bool
     attempts: int
     """With this one; that of a relay which died counts as well."""
     generation: int
@@ -36,22 +44,24 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
 
 
-async def lease(connection: AsyncConnection, owner: str, now: datetime, *, limit: int, lifetime: timedelta) -> int:
-    """Take up to ``limit`` due recipients, oldest first. A lease is a due time in the future: it ends by itself.
+async def lease(connection: AsyncConnection, now: datetime, *, limit: int, lifetime: timedelta) -> list[Leased]:
+    """Take up to ``limit`` due recipients, oldest first, with all that an injection needs.
 
-    PostgreSQL passes over rows that another relay is taking; SQLite has one writer anyway.
+    A lease is a due time in the future, so it ends by itself. PostgreSQL passes over rows that another relay is
+    taking; SQLite has one writer anyway.
     """
     due = select(outbox.c.recipient_id).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(limit)
     taken = (
         update(outbox)
         .where(outbox.c.recipient_id.in_(due.with_for_update(skip_locked=True)))
-        .values(lease_owner=owner, due_at=now + lifetime, attempts=outbox.c.attempts + 1)
+        .values(due_at=now + lifetime, attempts=outbox.c.attempts + 1)
+        .returning(outbox.c.recipient_id)
     )
-    return (await connection.execute(taken)).rowcount
+    ids = list(await connection.scalars(taken))
+    return await _leased(connection, ids) if ids else []
 
 
-async def leased(connection: AsyncConnection, owner: str) -> list[Leased]:
-    """What this relay holds, with all that an injection needs."""
+async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list[Leased]:
     query = (
         select(
             outbox.c.recipient_id,
@@ -65,12 +75,14 @@ async def leased(connection: AsyncConnection, owner: str) -> list[Leased]:
             messages.c.campaign,
             messages.c.track_opens,
             messages.c.track_clicks,
+            messages.c.unsubscribe,
+            messages.c.organization_id,
             messages.c.created_at.label("accepted_at"),
         )
         .join_from(outbox, recipients, outbox.c.recipient_id == recipients.c.id)
         .join(messages, messages.c.id == outbox.c.message_id)
         .join(organizations, organizations.c.id == messages.c.organization_id)
-        .where(outbox.c.lease_owner == owner)
+        .where(outbox.c.recipient_id.in_(recipient_ids))
         .order_by(outbox.c.recipient_id)
     )
     rows = (await connection.execute(query)).mappings().all()
@@ -101,6 +113,39 @@ async def on_a_node(connection: AsyncConnection, recipient_ids: list[str]) -> di
         ),
     )
     return {row.recipient_id: row.node for row in await connection.execute(query)}
+
+
+async def taken_and_lost(connection: AsyncConnection, recipient_ids: list[str]) -> set[str]:
+    """Those whose injection passed the fence of a node that then failed to queue the message.
+
+    The node has said so in its log, and its answer may not have reached us.
+    """
+    if not recipient_ids:
+        return set()
+    query = select(events.c.recipient_id).where(events.c.recipient_id.in_(recipient_ids), *_NOT_QUEUED)
+    failed = set(await connection.scalars(query))
+    return failed - (await on_a_node(connection, list(failed))).keys() if failed else failed
+
+
+async def put_back(connection: AsyncConnection, recipient_ids: list[str], now: datetime) -> None:
+    """Put recipients into the outbox again that a node took, told so, and then failed to queue.
+
+    One that is in the outbox still stays as it is there: the relay learns of the failure when it settles.
+    """
+    if not recipient_ids:
+        return
+    query = select(recipients.c.id, recipients.c.message_id).where(
+        recipients.c.id.in_(recipient_ids), recipients.c.status.not_in(TERMINAL)
+    )
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    rows = [
+        # No fence has seen a generation so high, whatever was tried before.
+        {"recipient_id": row.id, "message_id": row.message_id, "due_at": now, "generation": int(now.timestamp())}
+        for row in await connection.execute(query)
+    ]
+    if rows:
+        statement = dialect.insert(outbox).on_conflict_do_nothing(index_elements=["recipient_id"])
+        await connection.execute(statement, rows)
 
 
 async def settle_injected(connection: AsyncConnection, injected: dict[str, str], now: datetime) -> None:
@@ -142,7 +187,6 @@ async def settle_later(connection: AsyncConnection, later: Sequence[dict[str, An
             generation=bindparam("next_generation"),
             alone=bindparam("by_itself"),
             last_error=bindparam("words"),
-            lease_owner=None,
         )
     )
     await connection.execute(statement, list(later))

@@ -1,13 +1,25 @@
 """``/api/v1/messages``."""
 
+from datetime import datetime
 from typing import Annotated
 
-from litestar import Response, Router, get, post
+from litestar import Response, Router, get, post, put
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
-from postmta_ctl.features.messages import service
-from postmta_ctl.features.messages.schemas import Accepted, BatchAccepted, BatchRequest, Message, SendRequest, Summary
+from postmta_ctl.features.messages import cancelling, service
+from postmta_ctl.features.messages.queries import Filters
+from postmta_ctl.features.messages.schemas import (
+    Accepted,
+    BatchAccepted,
+    BatchRequest,
+    Cancelled,
+    Message,
+    Scheduled,
+    ScheduleRequest,
+    SendRequest,
+    Summary,
+)
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
 
@@ -59,10 +71,31 @@ def _answered(answer: service.Answer) -> Response[bytes]:
 
 @get("/", opt=scope("messages:read"), summary="List messages with pagination and filters")
 async def list_messages(
-    system: TheSystem, principal: Caller, paging: Paging, status: FromQuery[str | None] = None
+    *,
+    system: TheSystem,
+    principal: Caller,
+    paging: Paging,
+    status: FromQuery[str | None] = None,
+    sender: Annotated[str | None, QueryParameter(name="from")] = None,
+    to: FromQuery[str | None] = None,
+    domain: FromQuery[str | None] = None,
+    tag: FromQuery[str | None] = None,
+    batch_id: FromQuery[str | None] = None,
+    created_after: FromQuery[datetime | None] = None,
+    created_before: FromQuery[datetime | None] = None,
 ) -> Page[Summary]:
-    """Newest first; ``status`` keeps those of one status."""
-    return await service.list_messages(system, principal, status, paging)
+    """Newest first. All filters that are given must hold; ``domain`` is that of the From address."""
+    filters = Filters(
+        status=status,
+        sender=sender,
+        to=to,
+        domain=domain,
+        tag=tag,
+        batch_id=batch_id,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    return await service.list_messages(system, principal, filters, paging)
 
 
 @get("/{message_id:str}", opt=scope("messages:read"), summary="Get message by ID")
@@ -71,6 +104,22 @@ async def get_message(system: TheSystem, principal: Caller, message_id: FromPath
     return await service.get(system, principal, message_id)
 
 
+@post("/{message_id:str}/cancel", opt=scope("messages:send"), status_code=200, summary="Cancel a queued message")
+async def cancel_message(system: TheSystem, principal: Caller, message_id: FromPath[str]) -> Cancelled:
+    """What waits here is cancelled at once; what a node has is ``pending`` until the node says so. May be repeated."""
+    return await cancelling.cancel_message(system, principal, message_id)
+
+
+@put("/{message_id:str}/schedule", opt=scope("messages:send"), summary="Reschedule a message")
+async def reschedule_message(
+    system: TheSystem, principal: Caller, message_id: FromPath[str], data: JSONBody[ScheduleRequest]
+) -> Scheduled:
+    """While all of it waits here; 409 ``too_late`` from then on."""
+    return await cancelling.reschedule(system, principal, message_id, data)
+
+
 router = Router(
-    "/api/v1/messages", route_handlers=[send_message, send_batch, list_messages, get_message], tags=["Messages"]
+    "/api/v1/messages",
+    route_handlers=[send_message, send_batch, list_messages, get_message, cancel_message, reschedule_message],
+    tags=["Messages"],
 )

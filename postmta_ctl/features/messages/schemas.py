@@ -46,6 +46,10 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Send through this vMTA only."""
     track_opens: bool = False
     track_clicks: bool = False
+    unsubscribe: bool = False
+    """Add the header fields of one-click unsubscription (RFC 8058), with a link of its own for each recipient."""
+    send_at: datetime | None = None
+    """Not before this moment (RFC 3339, with a time zone), up to 30 days ahead. Its Date field will say the same."""
 
 
 class AcceptedRecipient(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +57,53 @@ class AcceptedRecipient(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     address: str
+    status: str
+    """``queued``, or ``suppressed``: it is on the suppression list and gets nothing."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The message is on durable storage and will be sent."""
+    """The message is on durable storage and will be sent, but to those of its recipients that are suppressed."""
 
     id: str
     status: str
+    """``queued``, or ``suppressed`` if all of its recipients are."""
     recipients: list[AcceptedRecipient]
     created_at: datetime
+    scheduled_at: datetime | None
+
+
+class CancelledRecipient(msgspec.Struct, frozen=True, kw_only=True):
+    """What cancelling did for one recipient."""
+
+    id: str
+    address: str
+    result: str
+    """``cancelled``: it will not be sent. ``pending``: a node has it and was asked to discard it; the message's time
+    line will tell. ``too_late``: it was delivered or bounced. ``suppressed``: it never was to be sent."""
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What cancelling did."""
+
+    id: str
+    result: str
+    """That of all recipients, or ``partial`` if they differ."""
+    recipients: list[CancelledRecipient]
+
+
+class ScheduleRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another moment to send at."""
+
+    send_at: datetime
+    """RFC 3339 with a time zone, up to 30 days ahead."""
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
+    """When a message will be sent."""
+
+    id: str
+    scheduled_at: datetime | None
+    """Null: at once."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +121,7 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     index: int
     """Its place in the request, from 0."""
     status: str
-    """``queued`` or ``rejected``."""
+    """``queued``, ``suppressed`` or ``rejected``."""
     message: Accepted | None = None
     code: str = ""
     detail: str = ""
@@ -137,6 +179,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     status: str
     tags: list[str]
+    batch_id: str | None
+    scheduled_at: datetime | None
     created_at: datetime
 
 
@@ -148,10 +192,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     status: str
     tags: list[str]
+    batch_id: str | None
     metadata: dict[str, Any]
     vmta: str | None
     track_opens: bool
     track_clicks: bool
+    unsubscribe: bool
+    scheduled_at: datetime | None
+    """It is ``queued`` and not sent before this moment."""
     created_at: datetime
     recipients: list[Recipient]
     timeline: list[TimelineEntry]

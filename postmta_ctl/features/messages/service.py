@@ -11,12 +11,17 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core.domain_names import parse_mail_domain
 from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotFound, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.credits import account
 from postmta_ctl.features.domains.queries import verified_domain
-from postmta_ctl.features.fields import field_error
+from postmta_ctl.features.fields import Fields, field_error
 from postmta_ctl.features.messages import queries
 from postmta_ctl.features.messages.compose import NewMessage, new_message
+from postmta_ctl.features.messages.happenings import record
+from postmta_ctl.features.messages.queries import Filters
+from postmta_ctl.features.messages.queued import queued_events
 from postmta_ctl.features.messages.schemas import (
     Accepted,
     AcceptedRecipient,
@@ -29,6 +34,8 @@ from postmta_ctl.features.messages.schemas import (
     Summary,
     TimelineEntry,
 )
+from postmta_ctl.features.suppressions.service import key_of, suppressed
+from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
 
@@ -71,14 +78,15 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
     Raises:
         InvalidRequest: The message cannot be sent as it is, or the key was used for another body.
         DomainNotVerified: The From domain is not a verified domain of the organization.
+        InsufficientCredits: The balance does not cover its recipients.
         Conflict: A request of the same key is being worked on.
     """
     message = new_message(request, system.now())
 
     async def work(connection: AsyncConnection) -> Accepted:
         await _check_ownership(connection, principal, message)
-        await queries.insert_messages(connection, principal.organization_id, [message])
-        return _accepted(message)
+        (accepted,) = await _accept(system, connection, principal, [message])
+        return _accepted(accepted)
 
     return await _once(system, principal, once, work)
 
@@ -88,6 +96,7 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
 
     Raises:
         InvalidRequest: The key was used for another body.
+        InsufficientCredits: The balance does not cover the recipients of the good ones; none of them is accepted.
         Conflict: A request of the same key is being worked on.
     """
     composed = [_composed(raw, system.now()) for raw in request.messages]
@@ -95,14 +104,50 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
     async def work(connection: AsyncConnection) -> BatchAccepted:
         judged = [await _judged(connection, principal, one) for one in composed]
         good = [one for one in judged if isinstance(one, NewMessage)]
-        if good:
-            await queries.insert_messages(connection, principal.organization_id, good, request.batch_id)
-        results = [_result(index, one) for index, one in enumerate(judged)]
+        accepted = iter(await _accept(system, connection, principal, good, request.batch_id) if good else ())
+        settled = (next(accepted) if isinstance(one, NewMessage) else one for one in judged)
+        results = [_result(index, one) for index, one in enumerate(settled)]
         return BatchAccepted(
             batch_id=request.batch_id, accepted=len(good), rejected=len(judged) - len(good), results=results
         )
 
     return await _once(system, principal, once, work)
+
+
+async def _accept(
+    system: System,
+    connection: AsyncConnection,
+    principal: Principal,
+    good: list[NewMessage],
+    batch_id: str | None = None,
+) -> list[NewMessage]:
+    """Store the messages, with those recipients marked that must not get them."""
+    organization_id = principal.organization_id
+    held_back = await suppressed(connection, organization_id, {one.key for each in good for one in each.recipients})
+    accepted = [message.without(held_back) for message in good]
+    credits = await _reserve(system, connection, principal, accepted, reference=batch_id or good[0].id)
+    await queries.insert_messages(connection, organization_id, accepted, batch_id, credits=credits)
+    await _announce(connection, principal, accepted)
+    ended = [one.id for message in accepted for one in message.recipients if one.status == "suppressed"]
+    await record(connection, ended, "message.suppressed", good[0].created_at)
+    return accepted
+
+
+async def _announce(connection: AsyncConnection, principal: Principal, accepted: list[NewMessage]) -> None:
+    events = list(queued_events(principal.organization_id, accepted))
+    await announce_mail(connection, events, accepted[0].created_at)
+
+
+async def _reserve(
+    system: System, connection: AsyncConnection, principal: Principal, accepted: list[NewMessage], *, reference: str
+) -> int:
+    """Reserve a credit for each recipient that it is sent to; what each is charged."""
+    recipients = sum(len(one.waiting) for one in accepted)
+    if recipients == 0:
+        return 0
+    return await account.reserve(
+        system, connection, principal.organization_id, recipients, cause="send", reference=reference
+    )
 
 
 def _composed(raw: Any, now: datetime) -> NewMessage | PostMTAError:
@@ -129,7 +174,7 @@ async def _judged(
 
 def _result(index: int, one: NewMessage | PostMTAError) -> BatchResult:
     if isinstance(one, NewMessage):
-        return BatchResult(index=index, status="queued", message=_accepted(one))
+        return BatchResult(index=index, status=one.status, message=_accepted(one))
     return BatchResult(index=index, status="rejected", code=one.code, detail=one.detail, errors=one.errors)
 
 
@@ -195,17 +240,40 @@ async def _check_ownership(connection: AsyncConnection, principal: Principal, me
 def _accepted(message: NewMessage) -> Accepted:
     return Accepted(
         id=message.id,
-        status="queued",
-        recipients=[AcceptedRecipient(id=one.id, address=one.address) for one in message.recipients],
+        status=message.status,
+        recipients=[AcceptedRecipient(id=one.id, address=one.address, status=one.status) for one in message.recipients],
         created_at=message.created_at,
+        scheduled_at=message.scheduled_at,
     )
 
 
-async def list_messages(system: System, principal: Principal, status: str | None, paging: PageRequest) -> Page[Summary]:
-    """The organization's messages, newest first."""
+async def list_messages(system: System, principal: Principal, filters: Filters, paging: PageRequest) -> Page[Summary]:
+    """The organization's messages, newest first.
+
+    Raises:
+        InvalidRequest: A filter cannot be understood; what cannot match for another reason matches nothing.
+    """
+    filters = _read(filters)
     async with system.db.reading() as connection:
-        rows = await queries.page_of_messages(connection, principal.organization_id, status, paging)
+        rows = await queries.page_of_messages(connection, principal.organization_id, filters, paging)
     return paging.page([_picked(Summary, row) for row in rows])
+
+
+def _read(filters: Filters) -> Filters:
+    problems = Fields()
+    parse = {"sender": key_of, "to": key_of, "domain": parse_mail_domain}
+    names = {"sender": "from"}
+    found = {
+        name: problems.read(names.get(name, name), read, given)
+        for name, read in parse.items()
+        if (given := getattr(filters, name)) is not None
+    }
+    for name in ("created_after", "created_before"):
+        moment = getattr(filters, name)
+        if moment is not None and moment.tzinfo is None:
+            problems.refuse(name, "needs a time zone, such as Z at its end (RFC 3339)", code="time_zone_missing")
+    problems.done()
+    return msgspec.structs.replace(filters, **found)
 
 
 async def get(system: System, principal: Principal, message_id: str) -> Message:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata, organization_column
 from postmta_ctl.store.types import Id, Json, Timestamp
+
+_IN_BATCH = text("batch_id IS NOT NULL")
 
 messages = Table(
     "messages",
@@ -23,8 +37,21 @@ messages = Table(
     Column("metadata", Json, nullable=False),
     Column("track_opens", Boolean, nullable=False),
     Column("track_clicks", Boolean, nullable=False),
+    Column("unsubscribe", Boolean, nullable=False, default=False, comment="with one-click headers (RFC 8058)"),
+    Column("scheduled_at", Timestamp, comment="not to be sent before"),
     created_column(),
     Index(None, "organization_id", "id"),
+    Index(None, "organization_id", "batch_id", sqlite_where=_IN_BATCH, postgresql_where=_IN_BATCH),
+)
+
+message_tags = Table(
+    "message_tags",
+    metadata,
+    organization_column(),
+    Column("tag", String(100), nullable=False),
+    Column("message_id", Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    PrimaryKeyConstraint("organization_id", "tag", "message_id"),
+    Index(None, "message_id"),
 )
 
 message_contents = Table(
@@ -41,6 +68,7 @@ recipients = Table(
     Column("message_id", Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     organization_column(),
     Column("address", String(320), nullable=False),
+    Column("mailbox", String(320), comment="Mailbox.dedupe_key of the address, to find it by"),
     Column("kind", String(4), nullable=False, comment="to, cc or bcc"),
     Column("status", String(16), nullable=False),
     Column("status_at", Timestamp, nullable=False),
@@ -52,8 +80,12 @@ recipients = Table(
     Column("node", String(63)),
     Column("spool_id", String(32)),
     Column("vmta", String(63)),
+    Column(
+        "credits", Integer, nullable=False, default=0, comment="reserved for it; 0 under a plan that is not metered"
+    ),
+    Column("credit_state", String(8), comment="reserved, settled or refunded"),
     Index(None, "message_id"),
-    Index(None, "organization_id", "address"),
+    Index(None, "organization_id", "mailbox"),
 )
 
 outbox = Table(
@@ -65,10 +97,21 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("generation", Integer, nullable=False, default=1, comment="see core.inject: what the fence lets pass"),
     Column("alone", Boolean, nullable=False, default=False, comment="in a request of its own, since one failed whole"),
-    Column("lease_owner", String(64)),
     Column("last_error", Text),
     Index(None, "due_at"),
-    Index(None, "lease_owner"),
+    Index(None, "message_id"),
+)
+
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("recipient_id", Id, ForeignKey("recipients.id", ondelete="CASCADE"), primary_key=True),
+    Column("author", String(320), nullable=False),
+    Column("requested_at", Timestamp, nullable=False),
+    Column("due_at", Timestamp, nullable=False, comment="when to ask the node again"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("last_error", Text),
+    Index(None, "due_at"),
 )
 
 idempotency_keys = Table(

@@ -1,0 +1,23 @@
+"""The first event of a message's recipients. It is told to webhooks; the time line makes it from the message itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from postmta_ctl.features.messages.compose import NewMessage
+
+
+def queued_events(organization_id: str, accepted: Sequence[NewMessage]) -> Iterator[dict[str, Any]]:
+    """An event for each recipient, by the column names of ``events``."""
+    for message in accepted:
+        for recipient in message.recipients:
+            yield {
+                "organization_id": organization_id,
+                "message_id": message.id,
+                "recipient_id": recipient.id,
+                "recipient": recipient.address,
+                "type": "message.queued",
+                "occurred_at": message.created_at,
+                "campaign": message.campaign,
+            }
