@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import dead_letters, events, organizations, recipients
+from postmta_ctl.store.tables import dead_letters, events, messages, organizations, recipients
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     message_id: str
     organization_id: str
+    address: str
     status: str
     status_at: Any
     complained: bool
@@ -29,6 +30,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     spool_id: str | None
     vmta: str | None
+    credits: int = 0
+    credit_state: str | None = None
+
+
+class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a message its events are counted by."""
+
+    domain: str
+    tags: list[str]
+    batch_id: str | None
+
+
+_FIXED = ("id", "message_id", "organization_id", "address", "credits")
 
 
 async def known_recipients(connection: AsyncConnection, recipient_ids: Collection[str]) -> dict[str, Known]:
@@ -39,6 +53,13 @@ async def known_recipients(connection: AsyncConnection, recipient_ids: Collectio
     columns = [recipients.c[name] for name in Known.__struct_fields__]
     query = select(*columns).where(recipients.c.id.in_(recipient_ids)).order_by(recipients.c.id).with_for_update()
     return {row["id"]: Known(**row) for row in (await connection.execute(query)).mappings()}
+
+
+async def message_facts(connection: AsyncConnection, message_ids: Collection[str]) -> dict[str, MessageFacts]:
+    """What the events of these messages are counted by."""
+    columns = [messages.c[name] for name in MessageFacts.__struct_fields__]
+    rows = await connection.execute(select(messages.c.id, *columns).where(messages.c.id.in_(message_ids)))
+    return {row.id: MessageFacts(domain=row.domain, tags=row.tags, batch_id=row.batch_id) for row in rows}
 
 
 async def organizations_by_slug(connection: AsyncConnection, slugs: Collection[str]) -> dict[str, str]:
@@ -57,7 +78,7 @@ async def insert_events(connection: AsyncConnection, rows: Sequence[dict[str, An
 
 async def update_recipients(connection: AsyncConnection, changed: Sequence[Known]) -> None:
     """Write the new state of these recipients."""
-    names = [name for name in Known.__struct_fields__ if name not in ("id", "message_id", "organization_id")]
+    names = [name for name in Known.__struct_fields__ if name not in _FIXED]
     statement = (
         update(recipients)
         .where(recipients.c.id == bindparam("the_id"))

@@ -1,0 +1,1 @@
+"""Billing: plans, invoices, and how they are paid."""

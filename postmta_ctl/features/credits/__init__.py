@@ -1,0 +1,1 @@
+"""Credits: balances, the ledger they come from, and alerts."""

@@ -1,0 +1,139 @@
+"""What other slices do with credits: reserve, consume, settle, refund. Each in the caller's own transaction.
+
+Sending reserves a credit for each recipient in the transaction that accepts the message; the log record that ends a
+recipient settles or refunds it in the transaction that keeps the record. A security check consumes one at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core.ledger import CreditType, Entry
+from postmta_ctl.errors import FieldError, InsufficientCredits
+from postmta_ctl.features.billing import subscriptions
+from postmta_ctl.features.credits import postings, queries
+from postmta_ctl.features.credits.queries import EntryRow
+from postmta_ctl.system import System
+
+_ENDS: dict[str, Entry] = {"settled": "settle", "refunded": "refund"}
+
+
+async def reserve(
+    system: System, connection: AsyncConnection, organization_id: str, recipients: int, *, cause: str, reference: str
+) -> int:
+    """Hold one email credit for each of so many recipients, all or none.
+
+    Returns:
+        What each recipient is charged, to be kept in ``recipients.credits``: 1, or 0 if the plan is not metered.
+
+    Raises:
+        InsufficientCredits: The balance does not cover them.
+    """
+    row = await _spend(
+        system,
+        connection,
+        organization_id,
+        kind="email",
+        entry="reserve",
+        amount=recipients,
+        cause=cause,
+        reference=reference,
+    )
+    return 1 if row.reserved else 0
+
+
+async def consume(
+    system: System,
+    connection: AsyncConnection,
+    organization_id: str,
+    kind: CreditType,
+    amount: int,
+    *,
+    cause: str,
+    reference: str | None = None,
+) -> EntryRow:
+    """Spend credits at once, all or none.
+
+    Raises:
+        InsufficientCredits: The balance does not cover them.
+    """
+    return await _spend(
+        system,
+        connection,
+        organization_id,
+        kind=kind,
+        entry="consume",
+        amount=amount,
+        cause=cause,
+        reference=reference,
+    )
+
+
+async def _spend(
+    system: System,
+    connection: AsyncConnection,
+    organization_id: str,
+    *,
+    kind: CreditType,
+    entry: Entry,
+    amount: int,
+    cause: str,
+    reference: str | None,
+) -> EntryRow:
+    plan = (await subscriptions.current(system, connection, organization_id)).plan
+    now = system.now()
+    credits = 0 if plan.unmetered else amount
+    if credits and not await queries.draw(connection, organization_id, kind, credits, hold=entry == "reserve"):
+        raise await _insufficient(connection, organization_id, kind, amount)
+    row = postings.entry_row(
+        organization_id, kind, entry, amount, cause=cause, now=now, credits=credits, reference=reference
+    )
+    await queries.insert_entries(connection, [row])
+    return row
+
+
+async def _insufficient(
+    connection: AsyncConnection, organization_id: str, kind: CreditType, needed: int
+) -> InsufficientCredits:
+    balance = (await queries.balances(connection, organization_id)).get(kind)
+    available = balance.available if balance else 0
+    message = f"{needed} needed, {available} available"
+    return InsufficientCredits(
+        f"{kind} credits: {message}.",
+        errors=(FieldError(field=f"credits.{kind}", message=message, code="insufficient_credits"),),
+    )
+
+
+async def finish(
+    connection: AsyncConnection, ended: Iterable[tuple[str, str, int]], now: datetime, *, cause: str, reference: str
+) -> None:
+    """Settle or refund recipients whose ``credit_state`` has just ended.
+
+    Args:
+        connection: The transaction that changes the recipients.
+        ended: For each recipient its organization, ``settled`` or ``refunded``, and its ``credits``.
+        now: When.
+        cause: What brought it about.
+        reference: What it is about, such as the node.
+    """
+    entries = ((organization_id, _ENDS[state], credits) for organization_id, state, credits in ended)
+    await postings.finish(connection, entries, cause=cause, now=now, reference=reference)
+
+
+async def refund_recipients(
+    connection: AsyncConnection, recipient_ids: Collection[str], now: datetime, *, cause: str, reference: str
+) -> None:
+    """Refund recipients that will never reach a node; those that were settled or refunded stay as they are."""
+    if not recipient_ids:
+        return
+    released = await queries.release_recipients(connection, recipient_ids)
+    await finish(
+        connection,
+        [(organization_id, "refunded", credits) for organization_id, credits in released],
+        now,
+        cause=cause,
+        reference=reference,
+    )

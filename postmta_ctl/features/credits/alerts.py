@@ -1,0 +1,108 @@
+"""Thresholds that tell when credits run low.
+
+A job compares thresholds with balances, so that sending pays nothing for them. The mark ``fired_at`` makes each
+crossing tell once: it is set when the balance is found at or below the threshold, and taken off when it is above.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core.ids import is_id, new_id
+from postmta_ctl.errors import AlreadyExists, Conflict, NotFound
+from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.credits import alert_queries as queries
+from postmta_ctl.features.credits.alert_queries import AlertRow, Crossing
+from postmta_ctl.features.credits.schemas import Alert, AlertCreate, Alerts
+from postmta_ctl.features.webhooks.delivery_queries import insert_notice
+from postmta_ctl.features.webhooks.outbox import Happening, announce
+from postmta_ctl.system import System
+
+MAX_ALERTS = 50
+"""Of one organization."""
+BATCH = 200
+LOW = "credits.low"
+
+
+class CreditsLowData(msgspec.Struct, frozen=True, kw_only=True):
+    """``data`` of ``credits.low``."""
+
+    alert_id: str
+    type: str
+    threshold: int
+    available: int
+    """When the crossing was noticed."""
+
+
+async def create(system: System, principal: Principal, data: AlertCreate) -> Alert:
+    """Add a threshold. It fires soon if the balance is below it already.
+
+    Raises:
+        AlreadyExists: The organization has this threshold.
+        Conflict: It has as many as there may be.
+    """
+    now = system.now()
+    row = AlertRow(
+        id=new_id(now),
+        organization_id=principal.organization_id,
+        type=data.type,
+        threshold=data.threshold,
+        fired_at=None,
+        created_at=now,
+    )
+    try:
+        async with system.db.transaction() as connection:
+            if await queries.count(connection, principal.organization_id) >= MAX_ALERTS:
+                raise Conflict(f"An organization has at most {MAX_ALERTS} alerts.", code="too_many_alerts")
+            await queries.add(connection, row)
+    except IntegrityError as error:
+        raise AlreadyExists(f"There is an alert at {data.threshold} {data.type} credits already.") from error
+    return _shown(row)
+
+
+async def list_alerts(system: System, principal: Principal) -> Alerts:
+    """All thresholds of the organization."""
+    async with system.db.reading() as connection:
+        return Alerts([_shown(row) for row in await queries.of_organization(connection, principal.organization_id)])
+
+
+async def delete(system: System, principal: Principal, alert_id: str) -> None:
+    """Remove a threshold.
+
+    Raises:
+        NotFound: The organization has no such alert.
+    """
+    async with system.db.transaction() as connection:
+        if not is_id(alert_id) or not await queries.remove(connection, principal.organization_id, alert_id):
+            raise NotFound("There is no such alert.")
+
+
+async def watch_balances(system: System) -> bool:
+    """Fire the alerts whose threshold was crossed downwards, and arm those that were crossed upwards."""
+    async with system.db.reading() as connection:
+        found = await queries.crossings(connection, limit=BATCH)
+    if not found:
+        return False
+    armed = [one.alert.id for one in found if one.alert.fired_at is not None]
+    async with system.db.transaction() as connection:
+        if armed:
+            await queries.arm(connection, armed)
+        for one in found:
+            if one.alert.fired_at is None and await queries.fire(connection, one.alert.id, system.now()):
+                await _tell(system, connection, one)
+    return len(found) == BATCH
+
+
+async def _tell(system: System, connection: AsyncConnection, one: Crossing) -> None:
+    """Keep the event, and send it to the organization's endpoints."""
+    now, alert = system.now(), one.alert
+    data = CreditsLowData(alert_id=alert.id, type=alert.type, threshold=alert.threshold, available=one.available)
+    details = msgspec.to_builtins(data)
+    await insert_notice(connection, alert.organization_id, LOW, details, key=system.random(16), now=now)
+    await announce(connection, [Happening(organization_id=alert.organization_id, type=LOW, at=now, data=data)], now)
+
+
+def _shown(row: AlertRow) -> Alert:
+    return Alert(**{name: getattr(row, name) for name in Alert.__struct_fields__})
