@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +39,7 @@ def wait_for(found: Callable[[], T | None], what: str, seconds: float = 30.0) ->
 class Service:
     """The product. It may be stopped, killed and started again at the same port over the same data."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.data_dir, self.log = folder / "data", folder / "serve.log"
         self.data_dir.mkdir(mode=0o700)
         port = free_port()
@@ -66,7 +66,7 @@ class Service:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
         try:
-            return self.http.get("/health").json()["parts"]["database"]["status"] == "ok"
+            return bool(self.http.get("/health").json()["parts"]["database"]["status"] == "ok")
         except httpx.TransportError:
             return False
 

@@ -18,7 +18,8 @@ from tests.e2e.kumod import KUMOD
 pytestmark = [pytest.mark.kumod, pytest.mark.skipif(not KUMOD, reason="needs KUMOD=/path/to/kumod")]
 
 GOOD = {"rid": "agree-1", "tenant": "sender"}
-CONTENT = {"headers": {"From": "ann@sender.test", "Subject": "x", "Message-ID": "<1@sender.test>"}, "text_body": "x"}
+HEADERS = {"From": "ann@sender.test", "Subject": "x", "Message-ID": "<1@sender.test>"}
+CONTENT = {"headers": HEADERS, "text_body": "x"}
 
 
 def injection(metadata: dict[str, Any], *emails: str, **content: Any) -> dict[str, Any]:
@@ -37,12 +38,12 @@ REQUESTS: dict[str, tuple[str, str, Any]] = {
     "foreign domain": (
         "POST",
         "/api/inject/v1",
-        injection(GOOD, headers=CONTENT["headers"] | {"From": "ann@elsewhere.test"}),
+        injection(GOOD, headers=HEADERS | {"From": "ann@elsewhere.test"}),
     ),
     "two in From": (
         "POST",
         "/api/inject/v1",
-        injection(GOOD, headers=CONTENT["headers"] | {"From": "a@sender.test, b@sender.test"}),
+        injection(GOOD, headers=HEADERS | {"From": "a@sender.test, b@sender.test"}),
     ),
     "two recipients refused": ("POST", "/api/inject/v1", injection({"tenant": "sender"}, "a@dest.test", "b@dest.test")),
     "no recipients": ("POST", "/api/inject/v1", injection({}) | {"recipients": []}),
