@@ -52,6 +52,11 @@ def is_out_of_band(record: LogRecord) -> bool:
     return record.type == "OOB"
 
 
+def is_report(record: LogRecord) -> bool:
+    """Whether a record is about a message that was delivered before, and came as a message of its own."""
+    return is_out_of_band(record) or record.type == "Feedback"
+
+
 def is_ignorable(record: LogRecord, report_domains: Collection[str] = ()) -> bool:
     """Whether a record is no mail of anybody's.
 

@@ -39,6 +39,10 @@ class Database:
                 f"database_url: {self.url.drivername} is not supported; use sqlite+aiosqlite or postgresql+asyncpg"
             )
         self.engine = _sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_size=10, max_overflow=20)
+        # A reader of SQLite sees one state anyway; a reader of PostgreSQL only sees one if it asks for it.
+        self._readers = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         # SQLite has one writer: waiting here is fair and cheap, waiting in its busy handler is neither.
         self._writer = asyncio.Lock()
 
@@ -56,7 +60,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one consistent state and changes nothing."""
-        async with self.engine.connect() as connection:
+        async with self._readers.connect() as connection:
             yield connection
 
     async def ping(self) -> None:

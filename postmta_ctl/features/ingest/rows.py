@@ -8,9 +8,11 @@ from typing import Any
 from postmta_ctl.compiler.names import parse_source
 from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
-from postmta_ctl.core.log_events import campaign_of, dedupe_key, event_type, rid_of
+from postmta_ctl.core.log_events import campaign_of, dedupe_key, domain_of, event_type, is_report, rid_of
+from postmta_ctl.core.providers import well_known
 from postmta_ctl.features.ingest.queries import Known
 
+MAX_RECIPIENT = 320
 MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
 
@@ -41,11 +43,11 @@ def event_row(
         "received_at": now,
         "node": node,
         "spool_id": record.id[:32] or None,
-        "recipient": ", ".join(record.recipients)[:320] or None,
+        "recipient": ", ".join(record.recipients)[:MAX_RECIPIENT] or None,
         "queue": record.queue[:400] or None,
         "campaign": _cut(campaign_of(record), 63),
-        "vmta": _cut(vmta_of(record.egress_source), 63),
-        "provider": _cut(record.provider_name, 100),
+        "vmta": _cut(_vmta(record, known), 63),
+        "provider": _cut(_provider(record, known), 100),
         "code": response.code or None,
         "enhanced_code": enhanced,
         "reply": response.content[:MAX_REPLY] or None,
@@ -61,6 +63,21 @@ def vmta_of(source: str | None) -> str | None:
         return None
     parsed = parse_source(source)
     return parsed.vmta if parsed else source
+
+
+def _vmta(record: LogRecord, known: Known | None) -> str | None:
+    """Of a report, which names none, the vMTA that sent what it complains of, as far as that is known by now."""
+    if known is not None and is_report(record):
+        return known.vmta
+    return vmta_of(record.egress_source)
+
+
+def _provider(record: LogRecord, known: Known | None) -> str | None:
+    """As the node names it, else by the recipient's domain or the host that was spoken to."""
+    recipient = known.address if known else record.recipients[0] if record.recipients else ""
+    # The peer of an attempt is the recipient's server; of a reception or report it is somebody else's.
+    peer = record.peer_address if record.egress_source is not None else None
+    return record.provider_name or well_known(domain_of(recipient), peer.name if peer else "")
 
 
 def _cut(text: str | None, length: int) -> str | None:

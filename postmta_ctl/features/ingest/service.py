@@ -114,7 +114,7 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
         added=answer.added,
         duplicates=answer.duplicates,
         unreadable=answer.unreadable,
-        oldest=min((record.occurred_at() for record in mail), default=None),
+        oldest=min((record.occurred_at for record in mail), default=None),
         now=now,
     )
     log.info("ingested", node=node, added=answer.added, duplicates=answer.duplicates, unreadable=answer.unreadable)

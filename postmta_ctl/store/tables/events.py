@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
 
 from postmta_ctl.store.tables.base import metadata
 from postmta_ctl.store.types import Id, Json, Timestamp
 
+_FAILURE = text("bounce_class IS NOT NULL")
+_DEFERRED = text("type = 'message.deferred'")
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
@@ -36,6 +38,22 @@ events = Table(
     Column("details", Json, comment="what of the record has no column of its own"),
     Index(None, "recipient_id"),
     Index(None, "organization_id", "occurred_at"),
+    Index(
+        "ix_events_deferred",
+        "queue",
+        "occurred_at",
+        sqlite_where=_DEFERRED,
+        postgresql_where=_DEFERRED,
+    ),
+    # Examples of each class of failure are found at once, however rare; most events are none and are not in it.
+    Index(
+        "ix_events_failures",
+        "organization_id",
+        "bounce_class",
+        "occurred_at",
+        sqlite_where=_FAILURE,
+        postgresql_where=_FAILURE,
+    ),
 )
 
 dead_letters = Table(

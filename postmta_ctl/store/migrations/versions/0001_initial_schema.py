@@ -78,6 +78,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_events_dedupe_key")),
     )
     op.create_index(
+        "ix_events_deferred",
+        "events",
+        ["queue", "occurred_at"],
+        unique=False,
+        sqlite_where=sa.text("type = 'message.deferred'"),
+        postgresql_where=sa.text("type = 'message.deferred'"),
+    )
+    op.create_index(
         "ix_events_failures",
         "events",
         ["organization_id", "bounce_class", "occurred_at"],
@@ -962,6 +970,12 @@ def downgrade() -> None:
         table_name="events",
         sqlite_where=sa.text("bounce_class IS NOT NULL"),
         postgresql_where=sa.text("bounce_class IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_deferred",
+        table_name="events",
+        sqlite_where=sa.text("type = 'message.deferred'"),
+        postgresql_where=sa.text("type = 'message.deferred'"),
     )
     op.drop_table("events")
     op.drop_table("dead_letters")

@@ -1,0 +1,105 @@
+"""From single events to counts: what the roll-ups count, and by what.
+
+A roll-up is a count of events that share a time slot, a type and at most one more property. One wide count by all
+properties at once would have as many rows as there are events; several narrow ones have few, and each sums up to the
+same events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+SLOT_MINUTES = 15
+"""Width of the slots in which events are counted by type alone. Days and hours of all time zones in use begin on one
+(those of Asia/Kolkata at half, of Asia/Kathmandu at a quarter to); all other counts are by whole hour."""
+
+ATTEMPTS = frozenset({"Delivery", "TransientFailure", "Bounce"})
+"""Types of log record that, if a vMTA is named, tell of an attempt at delivery."""
+
+
+class Dimension(StrEnum):
+    """A property by which events are counted."""
+
+    SENDING_DOMAIN = "sending_domain"
+    """Domain of the From header; of mail that we did not compose, of the envelope sender."""
+    RECIPIENT_DOMAIN = "recipient_domain"
+    VMTA = "vmta"
+    """Of attempts the one that made them; of what comes after a delivery the one that delivered."""
+    PROVIDER = "provider"
+    """See :mod:`postmta_ctl.core.providers`."""
+    TAG = "tag"
+    """An event counts once for each tag of its message."""
+    BATCH = "batch"
+    BOUNCE_CLASS = "bounce_class"
+    """Of bounces and deferrals; see :mod:`postmta_ctl.core.bounces`."""
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an event is counted. Empty: it has no such property, and is not counted by it."""
+
+    organization_id: str
+    type: str
+    at: datetime
+    """In UTC."""
+    sending_domain: str = ""
+    recipient_domain: str = ""
+    vmta: str = ""
+    provider: str = ""
+    tags: tuple[str, ...] = ()
+    batch: str = ""
+    bounce_class: str = ""
+    is_attempt: bool = False
+    code: int = 0
+    """The SMTP reply code of an attempt."""
+    is_first: bool = False
+    """Whether it is the recipient's first event of this type, for types that are also counted by recipient."""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """Counts to add, by the keys of the three tables in the order of their columns."""
+
+    types: Counter[tuple[str, datetime, str]]
+    """Organization, slot, type."""
+    dimensions: Counter[tuple[str, str, datetime, str, str]]
+    """Organization, dimension, hour, value, type."""
+    attempts: Counter[tuple[str, str, datetime, str, int]]
+    """Organization, vMTA, hour, provider, class of the reply code (2, 4, 5)."""
+
+
+def first_of(event_type: str) -> str:
+    """The type under which the first event of each recipient is counted once more, beside all of them."""
+    return f"{event_type}_first"
+
+
+def tally(facts: Iterable[Fact]) -> Tally:
+    """Count facts. For any order and any way of cutting them into batches the sums are the same."""
+    counts = Tally(Counter(), Counter(), Counter())
+    for fact in facts:
+        slot = fact.at.replace(minute=fact.at.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
+        hour = slot.replace(minute=0)
+        properties = _properties(fact)
+        for kind in (fact.type, first_of(fact.type)) if fact.is_first else (fact.type,):
+            counts.types[fact.organization_id, slot, kind] += 1
+            for dimension, value in properties:
+                counts.dimensions[fact.organization_id, dimension, hour, value, kind] += 1
+        if fact.is_attempt:
+            counts.attempts[fact.organization_id, fact.vmta, hour, fact.provider, fact.code // 100] += 1
+    return counts
+
+
+def _properties(fact: Fact) -> list[tuple[str, str]]:
+    found = [
+        (Dimension.SENDING_DOMAIN.value, fact.sending_domain),
+        (Dimension.RECIPIENT_DOMAIN.value, fact.recipient_domain),
+        (Dimension.VMTA.value, fact.vmta),
+        (Dimension.PROVIDER.value, fact.provider),
+        (Dimension.BATCH.value, fact.batch),
+        (Dimension.BOUNCE_CLASS.value, fact.bounce_class),
+        *((Dimension.TAG.value, tag) for tag in dict.fromkeys(fact.tags)),
+    ]
+    return [(dimension, value) for dimension, value in found if value]
