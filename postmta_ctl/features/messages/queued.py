@@ -9,9 +9,9 @@ from postmta_ctl.features.messages.compose import NewMessage
 
 
 def queued_events(organization_id: str, accepted: Sequence[NewMessage]) -> Iterator[dict[str, Any]]:
-    """An event for each recipient, by the column names of ``events``."""
+    """An event for each recipient that it will be sent to, by the column names of ``events``."""
     for message in accepted:
-        for recipient in message.recipients:
+        for recipient in message.waiting:
             yield {
                 "organization_id": organization_id,
                 "message_id": message.id,

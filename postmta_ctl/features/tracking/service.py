@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime, timedelta
+from typing import Any
 
+from postmta_ctl.core.openers import recognise
 from postmta_ctl.core.tracking import Link, Tracker
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.tracking import queries
+from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.system import System
 
 MAX_USER_AGENT = 300
@@ -40,8 +44,19 @@ async def clicked(system: System, token: str, user_agent: str) -> str:
 
 
 async def _note(system: System, link: Link, kind: str, user_agent: str) -> None:
-    details = {"user_agent": user_agent[:MAX_USER_AGENT]} | ({"url": link.url} if link.url else {})
+    now, words = system.now(), user_agent[:MAX_USER_AGENT]
     async with system.db.transaction() as connection:
-        await queries.insert_event(
-            connection, link.recipient_id, kind, details, now=system.now(), key=system.random(16)
-        )
+        row = await queries.recipient(connection, link.recipient_id)
+        if row is None:
+            return
+        opener = recognise(words, _since_delivery(row, now))
+        details: dict[str, Any] = {"user_agent": words, "is_bot": opener.is_bot}
+        details |= {"agent": opener.agent} if opener.agent else {}
+        details |= {"url": link.url} if link.url else {}
+        event = await queries.insert_event(connection, row, kind, details, now=now, key=system.random(16))
+        await announce_mail(connection, [event], now)
+
+
+def _since_delivery(row: Any, now: datetime) -> timedelta | None:
+    """Time since the recipient's server took the message, by the node's clock; none if that is not known."""
+    return now - row.status_at if row.status == "delivered" else None

@@ -1,0 +1,1 @@
+"""Customers' webhooks: endpoints, the outbox that events are written to, and delivery."""

@@ -1,0 +1,82 @@
+"""The outbox: what is to be delivered is written in the transaction of the event, so neither is without the other.
+
+Events of organizations that have no endpoint cost one query for the transaction, whatever their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core.event_types import EVENT_TYPES
+from postmta_ctl.core.ids import new_id
+from postmta_ctl.features.webhooks import outbox_queries as queries
+from postmta_ctl.features.webhooks.payloads import mail_data, payload
+
+PENDING = "pending"
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an organization may want to be told of."""
+
+    organization_id: str
+    type: str
+    """One of ``core.event_types``."""
+    at: datetime
+    data: msgspec.Struct
+    """See ``payloads``."""
+
+
+async def announce(connection: AsyncConnection, happened: Sequence[Happening], now: datetime) -> None:
+    """Plan a delivery of each to every endpoint that asked for it."""
+    listening = await queries.listening(connection, {one.organization_id for one in happened})
+    rows: list[dict[str, Any]] = []
+    for one in happened:
+        endpoints = [each for each in listening.get(one.organization_id, ()) if each.wants(one.type)]
+        if endpoints:
+            body = payload(one.type, one.at, one.data)
+            rows += (_row(each.id, one.organization_id, one.type, body, now) for each in endpoints)
+    await queries.insert_deliveries(connection, rows)
+
+
+async def announce_mail(connection: AsyncConnection, events: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """The same for events of messages.
+
+    Args:
+        events: By the column names of ``events``; those that are nobody's, or of a type that is not announced, are
+            passed over.
+        now: The time of the transaction.
+    """
+    announced = [row for row in events if row["organization_id"] and row["type"] in EVENT_TYPES]
+    listening = await queries.listening(connection, {row["organization_id"] for row in announced})
+    wanted = [
+        (row, endpoints)
+        for row in announced
+        if (endpoints := [one for one in listening.get(row["organization_id"], ()) if one.wants(row["type"])])
+    ]
+    if not wanted:
+        return
+    messages = await queries.message_contexts(connection, {row["message_id"] for row, _ in wanted if row["message_id"]})
+    rows = []
+    for row, endpoints in wanted:
+        tags, metadata = messages.get(row["message_id"] or "", ([], {}))
+        body = payload(row["type"], row["occurred_at"], mail_data(row, tags, metadata))
+        rows += [_row(one.id, row["organization_id"], row["type"], body, now) for one in endpoints]
+    await queries.insert_deliveries(connection, rows)
+
+
+def _row(webhook_id: str, organization_id: str, kind: str, body: bytes, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(now),
+        "webhook_id": webhook_id,
+        "organization_id": organization_id,
+        "type": kind,
+        "payload": body,
+        "status": PENDING,
+        "due_at": now,
+        "created_at": now,
+    }

@@ -1,0 +1,57 @@
+"""SQL of the outbox: part of other slices' transactions, so a handful of statements whatever the number of events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.store.tables import messages, webhook_deliveries, webhooks
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint that is told of events."""
+
+    id: str
+    events: frozenset[str] | None
+
+    def wants(self, kind: str) -> bool:
+        """Whether it asked for events of this type."""
+        return self.events is None or kind in self.events
+
+
+async def listening(connection: AsyncConnection, organization_ids: Collection[str]) -> dict[str, list[Listening]]:
+    """The enabled endpoints of these organizations.
+
+    They stay there until the transaction ends: the deliveries refer to them. The lock is the one that PostgreSQL
+    takes for a foreign key, and keeps nobody from changing an endpoint.
+    """
+    if not organization_ids:
+        return {}
+    query = select(webhooks.c.id, webhooks.c.organization_id, webhooks.c.events).where(
+        webhooks.c.organization_id.in_(organization_ids), webhooks.c.enabled, webhooks.c.deleted_at.is_(None)
+    )
+    found: dict[str, list[Listening]] = {}
+    for row in await connection.execute(query.with_for_update(read=True, key_share=True)):
+        one = Listening(id=row.id, events=None if row.events is None else frozenset(row.events))
+        found.setdefault(row.organization_id, []).append(one)
+    return found
+
+
+async def message_contexts(
+    connection: AsyncConnection, message_ids: Collection[str]
+) -> dict[str, tuple[list[str], dict[str, Any]]]:
+    """Tags and metadata of these messages."""
+    if not message_ids:
+        return {}
+    query = select(messages.c.id, messages.c.tags, messages.c.metadata).where(messages.c.id.in_(message_ids))
+    return {row.id: (row.tags, row.metadata) for row in await connection.execute(query)}
+
+
+async def insert_deliveries(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add deliveries."""
+    if rows:
+        await connection.execute(insert(webhook_deliveries), list(rows))
