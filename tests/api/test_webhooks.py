@@ -112,6 +112,31 @@ async def test_an_update_changes_what_it_names(client: Any, ann: Any, clock: Any
     assert (on["enabled"], on["disabled_reason"], on["description"]) == (True, None, "")
 
 
+async def test_of_two_editors_the_second_learns_of_the_first(client: Any, ann: Any) -> None:
+    path = f"/api/v1/webhooks/{(await make(client, ann))['webhook']['id']}"
+    seen = {"If-Match": (await client.get(path, headers=ann)).headers["etag"]}
+    assert (await client.put(path, json={"description": "a"}, headers=ann | seen)).status_code == 200
+    answers = [
+        await client.put(path, json={"description": "b"}, headers=ann | seen),
+        await client.delete(path, headers=ann | seen),
+    ]
+    assert {one.status_code for one in answers} == {412}
+    assert (await client.get(path, headers=ann)).json()["description"] == "a"
+
+
+async def test_each_change_is_in_the_audit_log_without_secrets(client: Any, ann: Any) -> None:
+    made = await make(client, ann)
+    path = f"/api/v1/webhooks/{made['webhook']['id']}"
+    await client.put(path, json={"description": "a"}, headers=ann)
+    rotated = (await client.post(f"{path}/rotate-secret", json={}, headers=ann)).json()
+    await client.delete(path, headers=ann)
+    answered = await client.get("/api/v1/audit", headers=ann)
+    actions = [one["action"] for one in answered.json()["data"] if one["target_id"] == made["webhook"]["id"]]
+    assert actions == ["webhook.deleted", "webhook.secret_rotated", "webhook.updated", "webhook.created"]
+    assert made["secret"] not in answered.text
+    assert rotated["secret"] not in answered.text
+
+
 async def test_another_organizations_webhook_is_not_found(client: Any, ann: Any, bob: Any) -> None:
     webhook_id = (await make(client, ann))["webhook"]["id"]
     assert (await client.get("/api/v1/webhooks", headers=bob)).json()["data"] == []

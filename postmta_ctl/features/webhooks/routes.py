@@ -1,6 +1,6 @@
 """``/api/v1/webhooks``."""
 
-from litestar import Router, delete, get, post, put
+from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from postmta_ctl.features.webhooks import log, service
@@ -14,7 +14,7 @@ from postmta_ctl.features.webhooks.schemas import (
     WebhookUpdate,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
 
 
 @post("/", opt=scope("webhooks:write"), summary="Create a webhook endpoint")
@@ -30,23 +30,23 @@ async def list_webhooks(system: TheSystem, principal: Caller, paging: Paging) ->
 
 
 @get("/{webhook_id:str}", opt=scope("webhooks:read"), summary="Get webhook details")
-async def get_webhook(system: TheSystem, principal: Caller, webhook_id: FromPath[str]) -> Webhook:
+async def get_webhook(system: TheSystem, principal: Caller, webhook_id: FromPath[str]) -> Response[Webhook]:
     """Without its secret. Tells since when it has been failing, and why it is disabled."""
-    return await service.get(system, principal, webhook_id)
+    return tagged(await service.get(system, principal, webhook_id))
 
 
 @put("/{webhook_id:str}", opt=scope("webhooks:write"), summary="Update webhook configuration")
 async def update_webhook(
-    system: TheSystem, principal: Caller, webhook_id: FromPath[str], data: JSONBody[WebhookUpdate]
-) -> Webhook:
+    system: TheSystem, principal: Caller, webhook_id: FromPath[str], data: JSONBody[WebhookUpdate], unchanged: Unchanged
+) -> Response[Webhook]:
     """Fields that are absent stay as they are."""
-    return await service.update(system, principal, webhook_id, data)
+    return tagged(await service.update(system, principal, webhook_id, data, unchanged))
 
 
 @delete("/{webhook_id:str}", opt=scope("webhooks:write"), summary="Delete a webhook")
-async def delete_webhook(system: TheSystem, principal: Caller, webhook_id: FromPath[str]) -> None:
+async def delete_webhook(system: TheSystem, principal: Caller, webhook_id: FromPath[str], unchanged: Unchanged) -> None:
     """What waits for it is not sent any more."""
-    await service.delete(system, principal, webhook_id)
+    await service.delete(system, principal, webhook_id, unchanged)
 
 
 @post("/{webhook_id:str}/rotate-secret", opt=scope("webhooks:write"), status_code=200, summary="Rotate the secret")

@@ -14,12 +14,14 @@ from postmta_ctl.core.event_types import parse_event_types
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_endpoint
 from postmta_ctl.errors import Conflict, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.webhooks import queries, secrets
 from postmta_ctl.features.webhooks.queries import WebhookRow
 from postmta_ctl.features.webhooks.schemas import RotateSecret, Webhook, WebhookCreate, WebhookSecret, WebhookUpdate
 from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 MAX_WEBHOOKS = 100
@@ -39,7 +41,9 @@ async def create(system: System, principal: Principal, data: WebhookCreate) -> W
         if await queries.count(connection, principal.organization_id) >= MAX_WEBHOOKS:
             raise Conflict(f"An organization has {MAX_WEBHOOKS} webhooks at most.", code="too_many_webhooks")
         await queries.add(connection, row)
-    return WebhookSecret(webhook=shown(row, row.created_at), secret=secret)
+        made = shown(row, row.created_at)
+        await audit.record(connection, principal, "webhook.created", row.id, after=made, now=row.created_at)
+    return WebhookSecret(webhook=made, secret=secret)
 
 
 def _new(system: System, principal: Principal, data: WebhookCreate) -> tuple[WebhookRow, str]:
@@ -97,18 +101,26 @@ async def get(system: System, principal: Principal, webhook_id: str) -> Webhook:
         return shown(await find(connection, principal, webhook_id), system.now())
 
 
-async def update(system: System, principal: Principal, webhook_id: str, data: WebhookUpdate) -> Webhook:
+async def update(
+    system: System, principal: Principal, webhook_id: str, data: WebhookUpdate, unchanged: Condition
+) -> Webhook:
     """Change an endpoint. What waits for it goes to the new URL.
 
     Raises:
         NotFound: The organization has no such endpoint.
         InvalidRequest: The URL is none that requests are sent to, or an event does not exist.
+        PreconditionFailed: It is another than the caller knows.
     """
+    now = system.now()
     async with system.db.transaction() as connection:
         row = await find(connection, principal, webhook_id, lock=True)
-        changed = msgspec.structs.replace(_changed(system, row, data), updated_at=system.now())
+        before = shown(row, now)
+        unchanged.require(before)
+        changed = msgspec.structs.replace(_changed(system, row, data), updated_at=now)
         await queries.save(connection, changed)
-    return shown(changed, changed.updated_at)
+        after = shown(changed, now)
+        await audit.record(connection, principal, "webhook.updated", row.id, before=before, after=after, now=now)
+    return after
 
 
 def _changed(system: System, row: WebhookRow, data: WebhookUpdate) -> WebhookRow:
@@ -142,18 +154,25 @@ async def rotate_secret(system: System, principal: Principal, webhook_id: str, d
         row = await find(connection, principal, webhook_id, lock=True)
         secret, changed = secrets.rotated(system, row, timedelta(seconds=data.overlap_seconds))
         await queries.save(connection, changed)
-    return WebhookSecret(webhook=shown(changed, changed.updated_at), secret=secret)
+        now = changed.updated_at
+        await audit.record(connection, principal, "webhook.secret_rotated", row.id, after=shown(changed, now), now=now)
+    return WebhookSecret(webhook=shown(changed, now), secret=secret)
 
 
-async def delete(system: System, principal: Principal, webhook_id: str) -> None:
+async def delete(system: System, principal: Principal, webhook_id: str, unchanged: Condition) -> None:
     """Delete an endpoint, and what waits for it.
 
     Raises:
         NotFound: The organization has no such endpoint.
+        PreconditionFailed: It is another than the caller knows.
     """
+    now = system.now()
     async with system.db.transaction() as connection:
         row = await find(connection, principal, webhook_id, lock=True)
-        await queries.hide(connection, row.id, system.now())
+        before = shown(row, now)
+        unchanged.require(before)
+        await queries.hide(connection, row.id, now)
+        await audit.record(connection, principal, "webhook.deleted", row.id, before=before, now=now)
 
 
 async def find(connection: AsyncConnection, principal: Principal, webhook_id: str, *, lock: bool = False) -> WebhookRow:
