@@ -1,4 +1,4 @@
-"""A request id for every request, and one log line when it is answered."""
+"""A request id for every request, and one log line and a count when it is answered."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from postmta_ctl.metrics import Metrics
+
 log = structlog.get_logger(__name__)
 ANSWER_HEADERS = "postmta_answer_headers"
 """Key of the request's state: headers that every answer gets, that of an error too."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 
@@ -23,8 +26,9 @@ class RequestId:
     The id is in the answer, in every log line of the request and in every error.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,8 +52,12 @@ class RequestId:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._app(scope, receive, send_with_id)
-            elapsed = round((time.perf_counter() - started) * 1000, 1)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=elapsed)
+            elapsed = time.perf_counter() - started
+            # Unknown methods are of anybody's making, and each would be a time series.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.answered(method, scope.get("path_template") or "unknown", status, elapsed)
+            milliseconds = round(elapsed * 1000, 1)
+            log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=milliseconds)
 
 
 def _request_id(scope: Any) -> str:

@@ -22,7 +22,15 @@ from postmta_ctl.core.client_address import Network, listed_networks
 from postmta_ctl.errors import ConfigurationError
 
 PREFIX = "POSTMTA_"
-SECRETS = ("master_key", "redis_url", "jwt_secret", "setup_token", "stripe_api_key", "stripe_webhook_secret")
+SECRETS = (
+    "master_key",
+    "metrics_token",
+    "redis_url",
+    "jwt_secret",
+    "setup_token",
+    "stripe_api_key",
+    "stripe_webhook_secret",
+)
 TABLES = ("billing", "policy")
 """Settings that are tables of the file and have no variable."""
 
@@ -95,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Requests a minute by all keys and users of one organization; 0: any number."""
     rate_limit_address: int = 600
     """Requests a minute from one address to what needs no credential, such as registration; 0: any number."""
+    metrics_token: str = ""
+    """Asked of whoever reads ``/metrics``; empty: they are shown to this host only."""
     redis_url: str = ""
     """Where several processes share their rate limits, such as ``redis://host:6379/0``; empty: each has its own."""
     trusted_proxies: str = ""

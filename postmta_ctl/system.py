@@ -18,6 +18,7 @@ from postmta_ctl.clients.payments import PaymentProvider
 from postmta_ctl.clients.webhooks import WebhookClient
 from postmta_ctl.in_flight import InFlight
 from postmta_ctl.keys import Keys
+from postmta_ctl.metrics import Metrics
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.recent import Recent
 from postmta_ctl.settings import Settings
@@ -38,6 +39,7 @@ class System:
     keys: Keys
     resolver: Resolver
     kumod: KumodClient
+    metrics: Metrics = field(default_factory=Metrics)
     limiter: Limiter = field(default_factory=MemoryLimiter)
     payments: PaymentProvider | None = None
     """Takes money; None: invoices are paid by hand."""

@@ -18,6 +18,9 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text.strip()) for text in texts)
 
 
+_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
+
+
 @lru_cache(maxsize=8)
 def listed_networks(text: str) -> tuple[Network, ...]:
     """The networks of a list that is separated by commas.
@@ -56,6 +59,11 @@ def client_address(peer: str, forwarded_for: str, proxies: Sequence[Network]) ->
             break
         address = hop
     return address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is this host's own; what is no address is not."""
+    return within(address, _LOOPBACK)
 
 
 def _is_address(text: str) -> bool:

@@ -44,13 +44,13 @@ async def test_keys_have_limits_of_their_own_within_that_of_their_organization(
 ) -> None:
     body = {"name": "k", "scopes": ["account:read"]}
     made = [(await client.post("/api/v1/api-keys", json=body, headers=ann)).json()["secret"] for _ in range(2)]
-    limited(rate_limit_key=2, rate_limit_organization=3)
+    limited(rate_limit_key=2, rate_limit_organization=4)
 
     async def count(headers: dict[str, str]) -> int:
         return [(await client.get(ME, headers=headers)).status_code for _ in range(4)].count(200)
 
     assert [await count({"X-API-Key": secret}) for secret in made] == [2, 1]
-    assert await count(bob) == 3
+    assert await count(bob) == 4
 
 
 async def test_what_needs_no_credential_is_limited_by_address(client: Any, limited: Any) -> None:

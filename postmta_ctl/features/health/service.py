@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from postmta_ctl.features.health import queries
 from postmta_ctl.features.health.schemas import Health, PartHealth, Status
+from postmta_ctl.store.migrate import current, newest
 from postmta_ctl.system import System
 
 BACKLOG_AGE = timedelta(minutes=1)
@@ -29,6 +30,21 @@ async def health(system: System) -> Health:
     else:
         parts = {"database": PartHealth(status="ok"), "relay": _relay(due, oldest, now)}
         parts |= {f"node:{name}": _node(seen, error, now) for name, seen, error in nodes}
+    return Health(status=_worst(parts), version=version("postmta-ctl"), parts=parts)
+
+
+async def readiness(system: System) -> Health:
+    """Ask the database whether it has the schema that this version works with."""
+    parts = {"database": PartHealth(status="ok")}
+    try:
+        found = await current(system.db)
+    except (SQLAlchemyError, OSError) as error:
+        parts["database"] = PartHealth(status="down", detail=type(error).__name__)
+    else:
+        wanted = newest()
+        is_current = found == wanted
+        detail = "" if is_current else f"the database has {found}, this version works with {wanted}"
+        parts["schema"] = PartHealth(status="ok" if is_current else "down", detail=detail)
     return Health(status=_worst(parts), version=version("postmta-ctl"), parts=parts)
 
 

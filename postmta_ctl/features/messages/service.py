@@ -84,7 +84,7 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
     message = new_message(request, system.now())
 
     async def work(connection: AsyncConnection) -> Accepted:
-        await _check_ownership(connection, principal, message)
+        await check_ownership(connection, principal, message)
         (accepted,) = await _accept(system, connection, principal, [message])
         return _accepted(accepted)
 
@@ -130,6 +130,7 @@ async def _accept(
     await _announce(connection, principal, accepted)
     ended = [one.id for message in accepted for one in message.recipients if one.status == "suppressed"]
     await record(connection, ended, "message.suppressed", good[0].created_at)
+    system.metrics.accepted.inc(sum(len(message.recipients) for message in accepted))
     return accepted
 
 
@@ -166,7 +167,7 @@ async def _judged(
     if isinstance(message, PostMTAError):
         return message
     try:
-        await _check_ownership(connection, principal, message)
+        await check_ownership(connection, principal, message)
     except PostMTAError as error:
         return error
     return message
@@ -229,7 +230,13 @@ async def forget_answers(system: System) -> None:
         await queries.forget_answers(connection, system.now() - IDEMPOTENCY_LIFETIME)
 
 
-async def _check_ownership(connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
+async def check_ownership(connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
+    """Whether the message comes from what is the organization's.
+
+    Raises:
+        DomainNotVerified: The From domain is none of its verified ones.
+        InvalidRequest: It has no such vMTA.
+    """
     organization_id, domain, vmta = principal.organization_id, message.sender.domain, message.request.vmta
     if await verified_domain(connection, organization_id, domain) is None:
         raise DomainNotVerified(f"from: {domain} is not a verified domain of your organization.")
