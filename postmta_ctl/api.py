@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from postmta_ctl.features.analytics.routes import router as analytics
@@ -10,12 +12,16 @@ from postmta_ctl.features.audit.routes import router as audit
 from postmta_ctl.features.auth.routes import router as auth
 from postmta_ctl.features.billing.routes import router as billing
 from postmta_ctl.features.credits.routes import router as credits
+from postmta_ctl.features.docs.routes import docs, openapi
 from postmta_ctl.features.domains.routes import router as domains
-from postmta_ctl.features.health.routes import health, openapi
+from postmta_ctl.features.health.routes import health, ready
 from postmta_ctl.features.ingest.routes import router as ingest
 from postmta_ctl.features.messages.routes import router as messages
+from postmta_ctl.features.metrics.routes import metrics
 from postmta_ctl.features.nodes.routes import router as nodes
+from postmta_ctl.features.pending.routes import pending
 from postmta_ctl.features.policy.routes import router as policy
+from postmta_ctl.features.queues.routes import router as queues
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.tracking.routes import router as tracking
@@ -23,9 +29,12 @@ from postmta_ctl.features.users.routes import router as users
 from postmta_ctl.features.vmtas.routes import router as vmtas
 from postmta_ctl.features.webhooks.routes import router as webhooks
 
-ROUTES: list[ControllerRouterHandler] = [
+BUILT: list[Router | HTTPRouteHandler] = [
     health,
+    ready,
+    metrics,
     openapi,
+    docs,
     auth,
     users,
     audit,
@@ -34,6 +43,7 @@ ROUTES: list[ControllerRouterHandler] = [
     domains,
     vmtas,
     messages,
+    queues,
     suppressions,
     unsubscribe,
     ingest,
@@ -44,3 +54,5 @@ ROUTES: list[ControllerRouterHandler] = [
     analytics,
     billing,
 ]
+ROUTES: list[ControllerRouterHandler] = [*BUILT, *pending(BUILT)]
+"""With an honest answer for what the contract promises and nobody has built yet."""

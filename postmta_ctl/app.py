@@ -28,6 +28,7 @@ from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_networks
 from postmta_ctl.errors import ConfigurationError, PostMTAError
 from postmta_ctl.features.billing import catalogue
+from postmta_ctl.features.docs.document import operation_id
 from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
 from postmta_ctl.features.nodes import embedded
 from postmta_ctl.features.webhooks.delivery import finish as finish_deliveries
@@ -132,7 +133,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
     )
     app.state.system = system
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
-    app.asgi_handler = RequestId(app.asgi_handler)
+    app.asgi_handler = RequestId(app.asgi_handler, system.metrics)
     return app
 
 
@@ -147,11 +148,13 @@ def _exception_handlers() -> dict[type[Exception] | int, Any]:
 def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="PostMTA",
+        operation_id_creator=operation_id,
+        use_handler_docstrings=True,
         version=version("postmta-ctl"),
         description="The open-source control plane for KumoMTA.",
         # Litestar answers for every path beside its document, so it gets a corner of its own. The document is also
-        # where people look for it: /openapi.json, by features.health.
-        openapi_router=Router("/openapi", route_handlers=[], opt=web.PUBLIC),
+        # where people look for it: /openapi.json, by features.docs.
+        openapi_router=Router("/openapi", route_handlers=[], opt=web.PUBLIC, include_in_schema=False),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         security=[{"bearer": []}, {"apiKey": []}],
         components=Components(

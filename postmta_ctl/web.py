@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -121,12 +122,33 @@ async def refuse_nul(request: AnyRequest) -> None:
     """Refuse U+0000 in what customers send: PostgreSQL keeps no text that has it, and no field of ours means it.
 
     Raises:
-        MalformedRequest: The query or the body has one.
+        InvalidRequest: A parameter of the query or a field of the body has one.
     """
     if not request.url.path.startswith("/api/"):
         return
-    if b"%00" in request.scope["query_string"] or _NUL.search(await request.body()):
-        raise errors.MalformedRequest("The character U+0000 is accepted nowhere.")
+    message = "must not hold the character U+0000"
+    if b"%00" in request.scope["query_string"]:
+        name = next((name for name, value in request.query_params.multi_items() if "\0" in f"{name}{value}"), "query")
+        raise errors.InvalidRequest.of(name, message, code="nul")
+    body = await request.body()
+    if _NUL.search(body):
+        try:
+            field = _field_with_nul(msgspec.json.decode(body))
+        except msgspec.DecodeError:
+            return  # for whoever reads it as what it is
+        raise errors.InvalidRequest.of(field or "body", message, code="nul")
+
+
+def _field_with_nul(value: Any, path: str = "") -> str | None:
+    """Where in a decoded body the first text with U+0000 stands."""
+    if isinstance(value, str):
+        return path if "\0" in value else None
+    parts: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, dict):
+        parts = ((f"{path}.{name}".lstrip("."), one) for name, one in value.items())
+    elif isinstance(value, list):
+        parts = ((f"{path}[{index}]", one) for index, one in enumerate(value))
+    return next((found for where, one in parts if (found := _field_with_nul(one, where))), None)
 
 
 async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
