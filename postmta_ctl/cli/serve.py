@@ -9,8 +9,10 @@ from threading import Thread
 import rich_click as click
 from granian.constants import Interfaces, Loops
 from granian.server import Server
+from litestar import Litestar
 
 from postmta_ctl.app import create_app
+from postmta_ctl.features.auth.service import setup_token
 from postmta_ctl.logging import configure_logging
 from postmta_ctl.settings import load
 
@@ -44,7 +46,16 @@ def application() -> object:
     settings = load()
     configure_logging(settings)
     Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
-    return create_app(settings)
+    app = create_app(settings)
+    app.on_startup.append(_show_setup_token)
+    return app
+
+
+async def _show_setup_token(app: Litestar) -> None:
+    """Whoever reaches the API first must not become its operator for that alone; whoever reads this may."""
+    token = await setup_token(app.state.system)
+    if token is not None:
+        click.echo(f"The first registration needs this as setup_token: {token}", err=True)
 
 
 def _end_with_parent() -> None:

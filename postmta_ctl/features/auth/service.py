@@ -92,6 +92,14 @@ def _may_register(system: System, data: Register, *, first: bool) -> None:
         )
 
 
+async def setup_token(system: System) -> str | None:
+    """The token that the first registration needs; None when that has happened, or needs none."""
+    if _is_loopback(system.settings.host):
+        return None
+    async with system.db.reading() as connection:
+        return None if await queries.any_user(connection) else system.keys.setup_token
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
