@@ -14,6 +14,7 @@ from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
+from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
 from postmta_ctl.system import System
@@ -38,6 +39,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="deliver webhooks", every=0.1, run=deliver_webhooks),
     Job(name="forget webhook deliveries", every=60.0, run=forget_deliveries),
     Job(name="forget logins", every=3600.0, run=forget_sessions),
+    Job(name="hold queues", every=5.0, run=reconcile_holds),
     Job(name="forget idempotency keys", every=600.0, run=forget_answers),
     Job(name="watch credit balances", every=5.0, run=watch_balances),
     Job(name="renew subscriptions", every=60.0, run=renew_ended),

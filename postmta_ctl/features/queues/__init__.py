@@ -1,0 +1,1 @@
+"""Scheduled queues: what waits on the nodes, and holding, releasing and flushing it."""
