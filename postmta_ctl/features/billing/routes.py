@@ -47,13 +47,18 @@ async def downgrade_plan(system: TheSystem, principal: Caller, data: JSONBody[Pl
     return await plans.downgrade(system, principal, data.plan)
 
 
-@post("/checkout", opt=scope("billing:write"), summary="Create checkout session")
+@post("/checkout", opt=scope("billing:write") | {"errors": ("404", "501")}, summary="Create checkout session")
 async def create_checkout(system: TheSystem, principal: Caller, data: JSONBody[CheckoutCreate]) -> Checkout:
     """For a package of credits or an open invoice: a page to pay on, or an invoice with instructions."""
     return await payments.checkout(system, principal, data)
 
 
-@post("/callbacks/stripe", opt=PUBLIC, status_code=204, summary="Take signed callbacks of Stripe")
+@post(
+    "/callbacks/stripe",
+    opt=PUBLIC | {"errors": ("404", "501")},
+    status_code=204,
+    summary="Take signed callbacks of Stripe",
+)
 async def stripe_callback(
     request: AnyRequest,
     system: TheSystem,
@@ -88,7 +93,12 @@ async def get_invoice(
     return Response(invoice)
 
 
-@post("/invoices/{invoice_id:str}/pay", opt=scope("billing:manage"), status_code=200, summary="Mark an invoice as paid")
+@post(
+    "/invoices/{invoice_id:str}/pay",
+    opt=scope("billing:manage"),
+    status_code=200,
+    summary="Mark an invoice as paid",
+)
 async def pay_invoice(system: TheSystem, invoice_id: FromPath[str], data: JSONBody[Payment]) -> Invoice:
     """For the operator of the platform, when the money has come in. Adds the credits that were bought."""
     return await invoices.mark_paid(system, invoice_id, data.reference)

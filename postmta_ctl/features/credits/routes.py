@@ -39,7 +39,7 @@ async def get_balance(system: TheSystem, principal: Caller, credit_type: FromPat
     return await service.balance(system, principal.organization_id, credit_type)
 
 
-@post("/consume", opt=scope("credits:write"), status_code=200, summary="Consume credits")
+@post("/consume", opt=scope("credits:write") | {"errors": ("402",)}, status_code=200, summary="Consume credits")
 async def consume_credits(system: TheSystem, principal: Caller, data: JSONBody[Consume]) -> Consumed:
     """All of the amount or nothing: 402 when the balance does not cover it. With a reference, safe to repeat."""
     return await service.consume(system, principal, data)
