@@ -21,7 +21,6 @@ from postmta_ctl.store.tables import (
     recipients,
 )
 
-
 _IS_HERE = outbox.c.generation == outbox.c.attempts + 1
 """No node can have it: a relay counts an attempt when it begins, and a generation when it is known to have failed."""
 

@@ -7,7 +7,7 @@ from litestar import Response, Router, get, post, put
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
-from postmta_ctl.features.messages import cancelling, service
+from postmta_ctl.features.messages import cancelling, service, simulation
 from postmta_ctl.features.messages.queries import Filters
 from postmta_ctl.features.messages.schemas import (
     Accepted,
@@ -20,6 +20,7 @@ from postmta_ctl.features.messages.schemas import (
     SendRequest,
     Summary,
 )
+from postmta_ctl.features.messages.simulation_schemas import Simulation
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
 
@@ -104,6 +105,15 @@ async def get_message(system: TheSystem, principal: Caller, message_id: FromPath
     return await service.get(system, principal, message_id)
 
 
+@post("/simulate-delivery", opt=scope("messages:send"), status_code=200, summary="Simulate delivery for testing")
+async def simulate_delivery(system: TheSystem, principal: Caller, data: JSONBody[SendRequest]) -> Simulation:
+    """What would happen to this message by the published policy: no mail leaves, and nothing is stored or charged.
+
+    Receivers are simulated and say so (``sandbox``): what real ones do, only they know.
+    """
+    return await simulation.simulate(system, principal, data)
+
+
 @post("/{message_id:str}/cancel", opt=scope("messages:send"), status_code=200, summary="Cancel a queued message")
 async def cancel_message(system: TheSystem, principal: Caller, message_id: FromPath[str]) -> Cancelled:
     """What waits here is cancelled at once; what a node has is ``pending`` until the node says so. May be repeated."""
@@ -120,6 +130,14 @@ async def reschedule_message(
 
 router = Router(
     "/api/v1/messages",
-    route_handlers=[send_message, send_batch, list_messages, get_message, cancel_message, reschedule_message],
+    route_handlers=[
+        send_message,
+        send_batch,
+        list_messages,
+        get_message,
+        simulate_delivery,
+        cancel_message,
+        reschedule_message,
+    ],
     tags=["Messages"],
 )

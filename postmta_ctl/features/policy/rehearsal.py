@@ -78,12 +78,13 @@ def _lay_out(folder: Path, bundle: Bundle, domains: list[SendingDomain]) -> None
         for key in domain.keys:
             path = key_path(folder, domain.name, key.selector)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_stand_in(key.algorithm))
+            path.write_bytes(stand_in_key(key.algorithm))
     switch_release(folder, put_release(folder, RELEASE, bundle))
 
 
 @cache
-def _stand_in(algorithm: str) -> bytes:
+def stand_in_key(algorithm: str) -> bytes:
+    """A private key of the algorithm (PEM), for signatures that nobody will verify."""
     return dkim.generate(algorithm).private_pem
 
 

@@ -1,0 +1,161 @@
+"""Simulated delivery: the message is composed as for sending, and goes through the published policy in the Lua VM."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.names import shard_file, shard_of
+from postmta_ctl.core.inject import InjectItem
+from postmta_ctl.errors import Conflict
+from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.messages.compose import NewMessage, NewRecipient, new_message
+from postmta_ctl.features.messages.relay import relay_item
+from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.messages.schemas import SendRequest
+from postmta_ctl.features.messages.service import check_ownership
+from postmta_ctl.features.messages.simulated_node import SimulatedNode
+from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation
+from postmta_ctl.features.policy import queries as releases
+from postmta_ctl.features.policy.draft import load_bundle
+from postmta_ctl.features.suppressions.service import suppressed
+from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.luavm import ManualClock, PolicyError
+from postmta_ctl.system import System
+
+CLIPPED_FROM = 102_400
+"""Octets of HTML above which Gmail shows only the beginning, by its users' long experience."""
+LARGE_FROM = 10 * 1024 * 1024
+"""Octets; smaller providers refuse what is larger."""
+
+
+async def simulate(system: System, principal: Principal, request: SendRequest) -> Simulation:
+    """Say what would happen to this message, without sending, storing or charging anything.
+
+    Raises:
+        InvalidRequest: The message could not be sent as it is.
+        DomainNotVerified: The From domain is not a verified domain of the organization.
+        Conflict: ``no_release``: no policy has been published yet.
+    """
+    message = new_message(request, system.now())
+    async with system.db.reading() as connection:
+        await check_ownership(connection, principal, message)
+        held_back = await suppressed(connection, principal.organization_id, {one.key for one in message.recipients})
+        release = await releases.latest(connection)
+        if release is None:
+            raise Conflict("No policy has been published yet.", code="no_release")
+        waiting = await releases.pending(connection)
+        bundle = await _bundle(connection, release.number, message.sender.domain)
+    message = message.without(held_back)
+    items = [_item(system, principal, message, one) for one in message.waiting]
+    found = await asyncio.to_thread(_run, bundle, items, system.now())
+    people = [*found, *(_suppressed(one) for one in message.recipients if one.status == "suppressed")]
+    problems = [*_of_message(message), *_of_recipients(people)]
+    if waiting:
+        words = f"{len(waiting)} changes of the configuration are not published yet"
+        problems.append(Predicted(severity="warning", code="policy_behind", message=words))
+    return Simulation(release=release.number, recipients=people, problems=problems)
+
+
+async def _bundle(connection: AsyncConnection, number: int, domain: str) -> Bundle:
+    """The release, with only that part of its domains in which this one is looked up."""
+    files = await releases.files_of(connection, number)
+    shards = [path for path in files if path.startswith("data/domains/")]
+    wanted = shard_file("domains", shard_of(domain, max(len(shards), 1)))
+    needed = {path: digest for path, digest in files.items() if path not in shards or path == wanted}
+    return await load_bundle(connection, needed)
+
+
+def _item(system: System, principal: Principal, message: NewMessage, recipient: NewRecipient) -> InjectItem:
+    request = message.request
+    leased = Leased(
+        recipient_id=recipient.id,
+        message_id=message.id,
+        address=recipient.address,
+        organization=principal.organization,
+        organization_id=principal.organization_id,
+        vmta=request.vmta,
+        campaign=message.campaign,
+        track_opens=request.track_opens,
+        track_clicks=request.track_clicks,
+        unsubscribe=request.unsubscribe,
+        attempts=1,
+        generation=1,
+        alone=False,
+        accepted_at=message.created_at,
+        content=message.content,
+    )
+    return relay_item(leased, f"b@{system.settings.bounces}", tracker(system))
+
+
+def _run(bundle: Bundle, items: Collection[InjectItem], now: datetime) -> list[SimulatedRecipient]:
+    if not items:
+        return []
+    with TemporaryDirectory(prefix="postmta-simulation-") as folder:
+        node = SimulatedNode(Path(folder), bundle, ManualClock(now))
+        return [_sent(node, item) for item in items]
+
+
+def _sent(node: SimulatedNode, item: InjectItem) -> SimulatedRecipient:
+    try:
+        return node.send(item)
+    except PolicyError as error:
+        return SimulatedRecipient(address=item.address, outcome="refused", refusal=f"the policy fails: {error}")
+
+
+def _suppressed(recipient: NewRecipient) -> SimulatedRecipient:
+    return SimulatedRecipient(address=recipient.address, outcome="suppressed")
+
+
+def _of_message(message: NewMessage) -> Iterator[Predicted]:
+    request, html = message.request, message.content.html
+    names = {name.lower() for name in request.headers}
+    if html is not None and message.content.text is None:
+        yield _warning("html_only", "there is no text alternative to the HTML; some filters count that against it")
+    if not request.subject.strip():
+        yield _warning("subject_empty", "the subject is empty")
+    if html is not None and len(html.encode()) > CLIPPED_FROM:
+        yield _warning("html_clipped", f"more than {CLIPPED_FROM} octets of HTML: Gmail shows only the beginning")
+    if request.tags and not request.unsubscribe and "list-unsubscribe-post" not in names:
+        words = "it is tagged like bulk mail, and bulk mail without one-click unsubscription (RFC 8058) is filtered"
+        yield _warning("no_one_click", words)
+
+
+def _of_recipients(people: Collection[SimulatedRecipient]) -> Iterator[Predicted]:
+    for one in people:
+        yield from (_at(problem, one.address) for problem in _of(one))
+
+
+def _of(one: SimulatedRecipient) -> Iterator[Predicted]:
+    if one.outcome == "suppressed":
+        yield Predicted(severity="error", code="suppressed", message="it is on the suppression list")
+    if one.refusal is not None:
+        yield Predicted(severity="error", code="refused", message=one.refusal)
+    if one.outcome != "sent":
+        return
+    if not one.vmtas:
+        words = "no vMTA may send it now: it waits on the node until one may, or it expires"
+        yield Predicted(severity="error", code="no_vmta", message=words)
+    elif one.first_vmta is None:
+        yield _warning("no_allowance", "every vMTA is out of its allowance; it waits")
+    if not one.dkim:
+        yield _warning("unsigned", "it carries no DKIM signature")
+    if one.octets > LARGE_FROM:
+        yield _warning("large", f"it has {one.octets} octets; many receivers refuse more than {LARGE_FROM}")
+    if one.receiver is not None and one.receiver.code >= 400:
+        severity = "error" if one.receiver.code >= 500 else "warning"
+        yield Predicted(severity=severity, code="receiver_refuses", message=one.receiver.reply)
+
+
+def _warning(code: str, message: str) -> Predicted:
+    return Predicted(severity="warning", code=code, message=message)
+
+
+def _at(problem: Predicted, address: str) -> Predicted:
+    return Predicted(severity=problem.severity, code=problem.code, message=problem.message, recipient=address)
