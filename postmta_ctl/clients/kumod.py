@@ -93,6 +93,14 @@ class KumodClient:
         answer = await self._call(node, method, path, None if body is None else msgspec.json.encode(body))
         return _decode(node, answer, object) if answer else None
 
+    async def end_suspension(self, node: NodeAddress, suspension_id: str) -> None:
+        """``DELETE /api/admin/suspend/v1``, which answers in plain text; one that the node does not know has ended."""
+        try:
+            await self._call(node, "DELETE", "/api/admin/suspend/v1", msgspec.json.encode({"id": suspension_id}))
+        except NodeRefused as error:
+            if error.http_status != 404:
+                raise
+
     async def metric_lines(self, node: NodeAddress) -> AsyncIterator[str]:
         """``GET /metrics``: Prometheus text, line by line, as a busy node has tens of thousands of them.
 

@@ -61,11 +61,7 @@ class FakeNodes:
             assert body["domain"]
             self.flushes.append((node.name, body))
             return {}
-        assert path == "/api/admin/suspend/v1"
-        if method == "DELETE":
-            if held.pop(body["id"], None) is None:
-                raise NodeRefused("404", http_status=404)
-            return None
+        assert (method, path) == ("POST", "/api/admin/suspend/v1")
         assert len(body["queue_names"]) == 1
         for other in [one for one, rule in held.items() if rule["queue_names"] == body["queue_names"]]:
             del held[other]
@@ -74,6 +70,12 @@ class FakeNodes:
         if self.loses_answer:
             raise NodeRefused("the answer was lost", http_status=500)
         return {"id": f"rule-{self.count}"}
+
+    async def end_suspension(self, node: NodeAddress, suspension_id: str) -> None:
+        if node.name in self.away:
+            raise NodeUnreachable(f"node {node.name}: cannot connect")
+        self.calls.append(("DELETE", "/api/admin/suspend/v1"))
+        self.held[node.name].pop(suspension_id, None)
 
     def holding(self) -> dict[str, list[str]]:
         return {node: [rule["queue_names"][0] for rule in held.values()] for node, held in self.held.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from postmta_ctl.clients.kumod import NodeAddress, NodeRefused
+from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.core.queue_requests import flush, suspend
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.nodes import access
@@ -105,11 +105,7 @@ async def _release(system: System, row: HoldRow, held: dict[str, HeldOn], nodes:
 async def _let_go(system: System, node: NodeAddress, row: HoldRow, known: HeldOn) -> None:
     # Asked for and never answered: asking again tells the id of what is there, if anything.
     suspension = known.suspension_id or await _suspend(system, node, row)
-    try:
-        await system.kumod.admin(node, "DELETE", "/api/admin/suspend/v1", {"id": suspension})
-    except NodeRefused as error:
-        if error.http_status != 404:
-            raise
+    await system.kumod.end_suspension(node, suspension)
     queue = tenant_queue(row.queue)
     if queue is not None:
         # Else what was held waits for the next attempt that it was put off to, which may be hours away.
