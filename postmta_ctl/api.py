@@ -24,6 +24,7 @@ from postmta_ctl.features.policy.routes import router as policy
 from postmta_ctl.features.queues.routes import router as queues
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
+from postmta_ctl.features.templates.routes import router as templates
 from postmta_ctl.features.tracking.routes import router as tracking
 from postmta_ctl.features.users.routes import router as users
 from postmta_ctl.features.vmtas.routes import router as vmtas
@@ -44,6 +45,7 @@ BUILT: list[Router | HTTPRouteHandler] = [
     vmtas,
     messages,
     queues,
+    templates,
     suppressions,
     unsubscribe,
     ingest,

@@ -48,7 +48,7 @@ async def send_message(
 
 @post(
     "/batch",
-    opt=scope("messages:send"),
+    opt=scope("messages:send") | {"judges_items": True},
     status_code=202,
     summary="Send up to 100 messages in one request",
     responses={202: ResponseSpec(data_container=BatchAccepted, description="A result for each message")},

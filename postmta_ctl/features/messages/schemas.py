@@ -48,6 +48,12 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     track_clicks: bool = False
     unsubscribe: bool = False
     """Add the header fields of one-click unsubscription (RFC 8058), with a link of its own for each recipient."""
+    template_id: str | None = None
+    """Takes subject and bodies from a stored template."""
+    template_version: int | None = None
+    """Null: the newest."""
+    variables: dict[str, Any] = {}
+    """Values for the template. One that it needs and does not get is an error."""
     send_at: datetime | None = None
     """Not before this moment (RFC 3339, with a time zone), up to 30 days ahead. Its Date field will say the same."""
 

@@ -16,9 +16,9 @@ from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotF
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.domains.queries import verified_domain
-from postmta_ctl.features.fields import Fields, field_error
+from postmta_ctl.features.fields import Fields, field_error, field_with_nul
 from postmta_ctl.features.messages import queries
-from postmta_ctl.features.messages.compose import NewMessage, new_message
+from postmta_ctl.features.messages.compose import NewMessage
 from postmta_ctl.features.messages.happenings import record
 from postmta_ctl.features.messages.queries import Filters
 from postmta_ctl.features.messages.queued import queued_events
@@ -34,6 +34,7 @@ from postmta_ctl.features.messages.schemas import (
     Summary,
     TimelineEntry,
 )
+from postmta_ctl.features.messages.templated import composed
 from postmta_ctl.features.suppressions.service import key_of, suppressed
 from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.store.paging import Page, PageRequest
@@ -81,7 +82,9 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
         InsufficientCredits: The balance does not cover its recipients.
         Conflict: A request of the same key is being worked on.
     """
-    message = new_message(request, system.now())
+    (message,) = await composed(system, principal, [request])
+    if isinstance(message, PostMTAError):
+        raise message
 
     async def work(connection: AsyncConnection) -> Accepted:
         await check_ownership(connection, principal, message)
@@ -99,10 +102,10 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
         InsufficientCredits: The balance does not cover the recipients of the good ones; none of them is accepted.
         Conflict: A request of the same key is being worked on.
     """
-    composed = [_composed(raw, system.now()) for raw in request.messages]
+    ready = await composed(system, principal, [_read_item(raw) for raw in request.messages])
 
     async def work(connection: AsyncConnection) -> BatchAccepted:
-        judged = [await _judged(connection, principal, one) for one in composed]
+        judged = [await _judged(connection, principal, one) for one in ready]
         good = [one for one in judged if isinstance(one, NewMessage)]
         accepted = iter(await _accept(system, connection, principal, good, request.batch_id) if good else ())
         settled = (next(accepted) if isinstance(one, NewMessage) else one for one in judged)
@@ -151,11 +154,11 @@ async def _reserve(
     )
 
 
-def _composed(raw: Any, now: datetime) -> NewMessage | PostMTAError:
+def _read_item(raw: Any) -> SendRequest | PostMTAError:
+    if field := field_with_nul(raw):
+        return InvalidRequest.of(field, "must not hold the character U+0000", code="nul")
     try:
-        return new_message(msgspec.convert(raw, SendRequest), now)
-    except PostMTAError as error:
-        return error
+        return msgspec.convert(raw, SendRequest)
     except msgspec.MsgspecError as error:
         found = field_error(str(error))
         return InvalidRequest(f"{found.field}: {found.message}", errors=(found,))

@@ -13,15 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.names import shard_file, shard_of
 from postmta_ctl.core.inject import InjectItem
-from postmta_ctl.errors import Conflict
+from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
-from postmta_ctl.features.messages.compose import NewMessage, NewRecipient, new_message
+from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
 from postmta_ctl.features.messages.service import check_ownership
 from postmta_ctl.features.messages.simulated_node import SimulatedNode
 from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation
+from postmta_ctl.features.messages.templated import composed
 from postmta_ctl.features.policy import queries as releases
 from postmta_ctl.features.policy.draft import load_bundle
 from postmta_ctl.features.suppressions.service import suppressed
@@ -43,7 +44,9 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
         DomainNotVerified: The From domain is not a verified domain of the organization.
         Conflict: ``no_release``: no policy has been published yet.
     """
-    message = new_message(request, system.now())
+    (message,) = await composed(system, principal, [request])
+    if isinstance(message, PostMTAError):
+        raise message
     async with system.db.reading() as connection:
         await check_ownership(connection, principal, message)
         held_back = await suppressed(connection, principal.organization_id, {one.key for one in message.recipients})

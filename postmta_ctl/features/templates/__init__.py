@@ -1,0 +1,1 @@
+"""Message templates with variables, in versions that never change."""
