@@ -97,10 +97,10 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         system: Parts to use instead of the real ones, as tests do.
         jobs: Whether to run the background jobs (relay, publishing, node checks) in this process.
     """
-    system = system or create_system(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        system: System = app.state.system
         await upgrade(system.db)
         node = embedded.running(system) if jobs and settings.embedded_node else nullcontext()
         # Inside the node's block: what the jobs hold, they may still give to it.
@@ -131,9 +131,9 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )
-    app.state.system = system
+    app.state.system = system or create_system(settings)
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
-    app.asgi_handler = RequestId(app.asgi_handler, system.metrics)
+    app.asgi_handler = RequestId(app.asgi_handler)
     return app
 
 

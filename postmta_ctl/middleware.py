@@ -26,9 +26,8 @@ class RequestId:
     The id is in the answer, in every log line of the request and in every error.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -55,7 +54,8 @@ class RequestId:
             elapsed = time.perf_counter() - started
             # Unknown methods are of anybody's making, and each would be a time series.
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.answered(method, scope.get("path_template") or "unknown", status, elapsed)
+            metrics: Metrics = scope["litestar_app"].state.system.metrics
+            metrics.answered(method, scope.get("path_template") or "unknown", status, elapsed)
             milliseconds = round(elapsed * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=milliseconds)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -19,8 +20,8 @@ from litestar.testing import AsyncTestClient
 from postmta_ctl.app import create_app
 from postmta_ctl.clients.dns import Answer
 from postmta_ctl.clients.kumod import KumodClient
-from postmta_ctl.keys import load_keys
 from postmta_ctl.clients.limiter import MemoryLimiter
+from postmta_ctl.keys import load_keys
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
@@ -151,9 +152,16 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
     await db.close()
 
 
+@pytest.fixture(scope="session")
+def application() -> Litestar:
+    """The application, which takes a while to build, once for all tests; each gives it parts of its own."""
+    return create_app(Settings(embedded_node=False), system=cast(System, None), jobs=False)
+
+
 @pytest.fixture
-async def client(settings: Settings, system: System) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(settings, system=system, jobs=False)) as client:
+async def client(application: Litestar, system: System) -> AsyncIterator[Client]:
+    application.state.system = system
+    async with AsyncTestClient(application) as client:
         yield client
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.errors import FieldError, InvalidRequest
@@ -53,3 +54,15 @@ class Fields:
         if self._problems:
             detail = "; ".join(f"{one.field}: {one.message}" for one in self._problems)
             raise InvalidRequest(detail, errors=tuple(self._problems))
+
+
+def field_with_nul(value: Any, path: str = "") -> str | None:
+    """Where in a decoded body the first text with U+0000 stands; PostgreSQL keeps no such text."""
+    if isinstance(value, str):
+        return path if "\0" in value else None
+    parts: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, dict):
+        parts = ((f"{path}.{name}".lstrip("."), one) for name, one in value.items())
+    elif isinstance(value, list):
+        parts = ((f"{path}[{index}]", one) for index, one in enumerate(value))
+    return next((found for where, one in parts if (found := field_with_nul(one, where))), None)

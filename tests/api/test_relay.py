@@ -237,6 +237,35 @@ class TestUnknown:
         await relay(relaying)
         assert len(node.taken) == 1
 
+    async def test_what_the_node_took_and_lost_is_sent_again(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+    ) -> None:
+        node.loses_answer = True
+        sent = await send(client, acme)
+        await relay(relaying)
+        node.loses_answer = False
+        clock.advance(seconds=RECORD_WAIT.total_seconds() + 1)
+        rid = sent["recipients"][0]["id"]
+        failure = "KumoMTA internal: QueueManager::insert failed during reception: no pool"
+        await ingest(relaying, "mx1", record("Bounce", rid, failure))
+        await relay(relaying)
+        assert await state(db) == [("bob@example.org", "deferred", 2)], "the fence knows it, and the log knows better"
+        clock.advance(seconds=3)
+        await relay(relaying)
+        assert len(node.taken) == 2
+        assert [waiting for _, _, waiting in await state(db)] == [None]
+
+    async def test_a_failure_that_is_told_late_brings_it_back(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any
+    ) -> None:
+        sent = await send(client, acme)
+        await relay(relaying)
+        rid = sent["recipients"][0]["id"]
+        failure = "KumoMTA internal: QueueManager::insert failed during reception: no pool"
+        await ingest(relaying, "mx1", record("Bounce", rid, failure))
+        await relay(relaying)
+        assert len(node.taken) == 2
+
 
 async def test_the_mail_of_a_relay_that_died_is_taken_over(
     client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any

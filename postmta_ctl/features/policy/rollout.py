@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.node_files import switch_release
 from postmta_ctl.core.secrets import SealError
@@ -26,6 +27,10 @@ from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
+
+
+POOL_SECONDS = 1.2
+"""A little more than the ``ttl`` that the policy gives its pools and sources (``kumo_policy/egress.lua``)."""
 
 
 class NodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,10 +120,22 @@ async def _confirm(system: System, number: int, row: NodeRow, seconds: float) ->
     except NodeFailed as error:
         await _note(system, row, last_error=error.detail)
         return NodeOutcome(node=row.name, ok=False, running_release=None, detail=error.detail)
+    # A queue that was refreshed by the first bump may have met a pool cached just before it, and would keep that one
+    # until the next bump: give it one, once the pools of the old release are forgotten.
+    await asyncio.sleep(POOL_SECONDS)
+    await _bump(system, address)
     ok = running == number
     detail = f"runs release {running}" if ok else f"is switched to release {number} but still runs {running}"
     await _note(system, row, running_release=running, last_error=None if ok else detail)
     return NodeOutcome(node=row.name, ok=ok, running_release=running, detail=detail)
+
+
+async def _bump(system: System, address: NodeAddress) -> None:
+    try:
+        await system.kumod.bump_epoch(address)
+    except NodeFailed as error:
+        # It runs the release by its own word, and reads its policy anew when it comes back.
+        log.warning("second bump failed", node=address.name, detail=error.detail)
 
 
 async def _note(system: System, row: NodeRow, **values: object) -> None:
