@@ -155,7 +155,7 @@ async def db(settings: Settings) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 def application() -> Litestar:
     """The application, which takes a while to build, once for all tests; each gives it parts of its own."""
-    return create_app(Settings(embedded_node=False), system=cast(System, None), jobs=False)
+    return create_app(Settings(embedded_node=False), system=cast(System, object()), jobs=False)
 
 
 @pytest.fixture
