@@ -1,4 +1,4 @@
-"""Who keeps the token buckets: this process, or a Redis that several share (:mod:`postmta_ctl.clients.redis_limiter`)."""
+"""Who keeps the token buckets: this process, or a Redis that several share (``clients.redis_limiter``)."""
 
 from __future__ import annotations
 

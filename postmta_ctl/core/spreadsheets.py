@@ -1,8 +1,8 @@
 """Text in CSV files that people open in a spreadsheet.
 
 A cell that begins with ``=``, ``+``, ``-`` or ``@`` is a formula there, and runs (OWASP, "CSV Injection"). An
-apostrophe before it makes it text. Since local parts of addresses may begin with most of these, the apostrophe is taken off
-again when a file comes back; a cell that began with one gets another, so that nothing is lost either way.
+apostrophe before it makes it text. Since local parts of addresses may begin with most of these, the apostrophe is
+taken off again when a file comes back; a cell that began with one gets another, so that nothing is lost either way.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Message(Userdata):
 
     lua_type = "Message"
 
-    def __init__(  # noqa: PLR0917 - in the order in which an injection knows them
+    def __init__(
         self,
         id: str,  # noqa: A002 - KumoMTA's word
         sender: str,

@@ -41,7 +41,7 @@ class _Address(click.ParamType[object]):
 @click.option("--node-id", type=click.UUID, help="Id in log records; kept in the spool's folder by default.")
 @click.option("--spool-dir", type=click.Path(path_type=Path), help="[default: POLICY_DIR/spool]")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="[default: POLICY_DIR/logs]")
-def sandbox(  # noqa: PLR0917 - one for each option
+def sandbox(
     policy_dir: Path,
     listen: tuple[str, int],
     time_scale: float,
