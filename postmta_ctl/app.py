@@ -122,7 +122,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         dependencies={
             "system": Provide(web.provide_system, sync_to_thread=False),
             "principal": Provide(web.provide_principal, sync_to_thread=False),
-            "address": Provide(web.provide_address, sync_to_thread=False),
+            # Litestar takes an invalid field of a body for a fault of ours if it has the name of a dependency.
+            "client_address": Provide(web.provide_address, sync_to_thread=False),
             "unchanged": Provide(web.provide_condition, sync_to_thread=False),
             "paging": Provide(web.provide_paging, sync_to_thread=False),
         },

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_limit_address: int = 600
     """Requests a minute from one address to what needs no credential, such as registration; 0: any number."""
     metrics_token: str = ""
-    """Asked of whoever reads ``/metrics``; empty: they are shown to this host only."""
+    """Asked of whoever reads ``/metrics``; empty: they are shown to this host only. Set it behind a proxy."""
     redis_url: str = ""
     """Where several processes share their rate limits, such as ``redis://host:6379/0``; empty: each has its own."""
     trusted_proxies: str = ""

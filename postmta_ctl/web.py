@@ -41,7 +41,7 @@ Paging = NamedDependency[PageRequest]
 Unchanged = NamedDependency[Condition]
 """Parameter ``unchanged`` of a route: what ``If-Match`` asks for; hand it to the service, which knows the thing."""
 ClientAddress = NamedDependency[str]
-"""Parameter ``address`` of a public route: where the request comes from."""
+"""Parameter ``client_address`` of a public route: where the request comes from."""
 
 T = TypeVar("T")
 IfMatch = Annotated[
@@ -101,7 +101,7 @@ def provide_condition(if_match: IfMatch = None) -> Condition:
 
 
 def provide_address(request: AnyRequest) -> str:
-    """Dependency ``address``: where the request comes from."""
+    """Dependency ``client_address``: where the request comes from."""
     return address_of(request)
 
 
@@ -195,6 +195,9 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[byt
 
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A bug of ours: the log gets all of it, the caller only the request id."""
+    if isinstance(error, RecursionError):
+        log.warning("a body nested too deeply", exc_info=error)
+        return problem(request, errors.MalformedRequest("The body is nested too deeply."))
     log.error("unexpected error", exc_info=error)
     return problem(request, PostMTAError("An unexpected error occurred; quote the request id when you report it."))
 

@@ -30,7 +30,8 @@ def samples(body: str) -> dict[tuple[str, tuple[str, ...]], float]:
 async def scrape(client: Any) -> dict[tuple[str, tuple[str, ...]], float]:
     answer = await client.get("/metrics", headers=TOKEN)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["content-type"].count("charset=utf-8") == 1
     return samples(answer.text)
 
 
@@ -100,12 +101,14 @@ async def test_with_a_token_only_who_has_it_reads(client: Any, headers: dict[str
         ("192.0.2.1", None, 403),
         ("127.0.0.1", "192.0.2.1", 403),
         ("127.0.0.1", "127.0.0.1", 403),
+        ("10.0.0.1", "127.0.0.1", 200),
+        ("10.0.0.1", "192.0.2.1", 403),
     ],
 )
 async def test_without_a_token_only_this_host_reads(
     settings: Settings, system: Any, peer: str, forwarded: str | None, status: int
 ) -> None:
-    settings = msgspec.structs.replace(settings, metrics_token="")
+    settings = msgspec.structs.replace(settings, metrics_token="", trusted_proxies="10.0.0.1")
     object.__setattr__(system, "settings", settings)
     transport = ASGITransport(create_app(settings, system=system, jobs=False), client=(peer, 1))
     async with AsyncClient(transport=transport, base_url="http://postmta.test") as client:

@@ -17,15 +17,15 @@ from postmta_ctl.web import PUBLIC, Caller, ClientAddress, TheSystem, scope
 
 
 @post("/register", opt=PUBLIC, summary="Register a new user and organization")
-async def register(system: TheSystem, address: ClientAddress, data: JSONBody[Register]) -> Registered:
+async def register(system: TheSystem, client_address: ClientAddress, data: JSONBody[Register]) -> Registered:
     """The first user of an installation becomes its operator. With an invitation, no organization is made."""
-    return await service.register(system, data, address)
+    return await service.register(system, data, client_address)
 
 
 @post("/login", opt=PUBLIC, status_code=200, summary="Login with email and password, returns JWT")
-async def login(system: TheSystem, address: ClientAddress, data: JSONBody[Login]) -> AccessToken:
+async def login(system: TheSystem, client_address: ClientAddress, data: JSONBody[Login]) -> AccessToken:
     """Send the token as ``Authorization: Bearer`` until it expires. Failures are counted, and slowed down by 429."""
-    return await sessions.login(system, data, address)
+    return await sessions.login(system, data, client_address)
 
 
 @post("/refresh", opt=PUBLIC, status_code=200, summary="Exchange a refresh token for new tokens")

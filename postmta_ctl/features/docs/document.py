@@ -66,6 +66,8 @@ def _complete(operation: Operation, method: str, path: str, opt: dict[str, Any],
     else:
         operation["x-scope"] = opt["scope"]
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{opt['scope']}`."
+    if opt.get("pending"):
+        operation["x-pending"] = True
     # What Litestar says of a 400 is not what we answer.
     own = {status: one for status, one in operation["responses"].items() if status != "400"}
     operation["responses"] = problems.declared(operation, method, path, opt) | own

@@ -41,7 +41,7 @@ def openapi(request: AnyRequest) -> dict[str, Any]:
 @get("/", include_in_schema=False, sync_to_thread=False)
 def page() -> Response[bytes]:
     """The page that shows the document."""
-    return Response((ASSETS / "index.html").read_bytes(), media_type="text/html; charset=utf-8", headers=SECURITY)
+    return Response((ASSETS / "index.html").read_bytes(), media_type="text/html", headers=SECURITY)
 
 
 @get("/{name:str}", include_in_schema=False, sync_to_thread=False)

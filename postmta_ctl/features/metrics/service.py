@@ -12,8 +12,8 @@ from postmta_ctl.errors import PermissionDenied, Unauthenticated
 from postmta_ctl.features.metrics.gauges import measured
 from postmta_ctl.system import System
 
-PROMETHEUS = CONTENT_TYPE_LATEST
-"""Media type of the text format."""
+PROMETHEUS = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
+"""Media type of the text format; the response adds the character set."""
 
 
 def authorise(system: System, *, address: str, authorization: str, is_forwarded: bool) -> None:
