@@ -33,9 +33,11 @@ def test_nothing_accepted_is_lost_when_the_process_is_killed(
     for thread in threads:
         thread.start()
     ingestion.wait_for(lambda records: len(records) > 60)
-    node.kill()
+    node.process.kill()
     for thread in threads:
+        # Before the client is closed: a sender ends by finding nobody there, and by nothing else.
         thread.join()
+    node.kill()
     assert 0 < len(accepted) < 4 * 200 * 3, "killed in the middle"
     start("--time-scale", "600")
     final = {"ok": "Delivery", "grey": "Delivery", "bounce": "Bounce"}
