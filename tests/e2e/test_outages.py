@@ -64,7 +64,7 @@ def test_the_nodes_own_log_adds_nothing_to_what_its_hook_delivered(installation:
         installation.start_kumod()
     assert len(told.splitlines()) == len(files)
     assert all(": 0 events" in line and ", 0 unreadable" in line for line in told.splitlines()), told
-    assert sum(int(line.rpartition(" events, ")[2].partition(" known")[0]) for line in told.splitlines()) > 100
+    assert sum(int(line.rpartition(" events, ")[2].partition(" known")[0]) for line in told.splitlines()) > 20
     assert any(b'"Delivery"' in lines(file) for file in files)
 
 
