@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from postmta_ctl.core import rate_limits
+from postmta_ctl.core.plans import RequestLimits
 from postmta_ctl.core.rate_limits import Bucket, Limit
 from postmta_ctl.errors import RateLimited
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.billing import catalogue
 from postmta_ctl.system import System
 
 Headers = dict[str, str]
@@ -13,12 +15,21 @@ Headers = dict[str, str]
 
 def of_principal(system: System, principal: Principal) -> list[Bucket]:
     """The buckets of a key or user, and of its organization."""
-    settings = system.settings
+    settings, of_plan = system.settings, _of_plan(system, principal)
     if principal.api_key_id:
-        own = ("key", principal.api_key_id, settings.rate_limit_key)
+        own = ("key", principal.api_key_id, of_plan.key or settings.rate_limit_key)
     else:
-        own = ("user", principal.user_id or "", settings.rate_limit_user)
-    return _buckets(own, ("organization", principal.organization_id, settings.rate_limit_organization))
+        own = ("user", principal.user_id or "", of_plan.user or settings.rate_limit_user)
+    together = of_plan.organization or settings.rate_limit_organization
+    return _buckets(own, ("organization", principal.organization_id, together))
+
+
+def _of_plan(system: System, principal: Principal) -> RequestLimits:
+    plans = catalogue.load(system.settings)
+    try:
+        return plans.plan(principal.plan or system.settings.default_plan).requests_per_minute
+    except KeyError:  # out of the catalogue, though somebody has it: billing says so, and requests go on
+        return RequestLimits()
 
 
 def of_address(system: System, address: str) -> list[Bucket]:

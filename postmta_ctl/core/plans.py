@@ -18,6 +18,7 @@ from postmta_ctl.core.periods import Period
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,63}$")]
 Minor = Annotated[int, Meta(ge=0, le=MAX_MINOR)]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
+Rate = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class CatalogueError(ValueError):
@@ -39,6 +40,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 yield name, counts[name], limit
 
 
+class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Requests a minute that the API takes; None: as many as the installation's settings say."""
+
+    key: Rate | None = None
+    user: Rate | None = None
+    organization: Rate | None = None
+    """Of all its keys and users together."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an organization gets, and what it pays for it each month."""
 
@@ -53,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     credits: dict[CreditType, Count] = {}
     """Allowance of each month; what is unused lapses."""
     limits: Limits = Limits()
+    requests_per_minute: RequestLimits = RequestLimits()
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

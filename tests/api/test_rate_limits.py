@@ -66,3 +66,43 @@ async def test_zero_is_no_limit(client: Any, ann: Any, limited: Any) -> None:
     answer = await client.get(ME, headers=ann)
     assert answer.status_code == 200
     assert "ratelimit" not in answer.headers
+
+
+CATALOGUE = """
+currency = "EUR"
+
+[[plans]]
+id = "small"
+name = "Small"
+requests_per_minute = { key = 3, user = 60, organization = 600 }
+
+[[plans]]
+id = "large"
+name = "Large"
+requests_per_minute = { key = 120 }
+"""
+
+
+@pytest.fixture
+def plans(limited: Any, system: Any, tmp_path: Any) -> None:
+    """Everybody begins with the plan ``small``."""
+    (tmp_path / "plans.toml").write_text(CATALOGUE)
+    chosen = {"plans_file": str(tmp_path / "plans.toml"), "default_plan": "small"}
+    object.__setattr__(system, "settings", msgspec.structs.replace(system.settings, **chosen))
+    limited(rate_limit_key=7_000, rate_limit_user=8_000, rate_limit_organization=9_000)
+
+
+@pytest.mark.usefixtures("plans")
+async def test_the_plan_says_how_many_requests_there_are(client: Any, ann: Any, clock: Any) -> None:
+    body = {"name": "k", "scopes": ["account:read"]}
+    key = {"X-API-Key": (await client.post("/api/v1/api-keys", json=body, headers=ann)).json()["secret"]}
+    before = await client.get(ME, headers=ann)
+    assert before.headers["ratelimit-policy"] == '"user";q=60;w=60, "organization";q=600;w=60'
+    assert [(await client.get(ME, headers=key)).status_code for _ in range(4)] == [200, 200, 200, 429]
+    shown = (await client.get("/api/v1/billing/plan", headers=ann)).json()["plan"]
+    assert shown["requests_per_minute"] == {"key": 3, "user": 60, "organization": 600}
+    assert (await client.post("/api/v1/billing/upgrade", json={"plan": "large"}, headers=ann)).status_code == 200
+    after = await client.get(ME, headers=ann)
+    assert after.headers["ratelimit-policy"] == '"user";q=8000;w=60, "organization";q=9000;w=60'
+    clock.advance(minutes=1)
+    assert (await client.get(ME, headers=key)).headers["ratelimit-policy"].startswith('"key";q=120;w=60,')

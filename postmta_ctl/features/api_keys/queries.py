@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.store.paging import PageRequest
-from postmta_ctl.store.tables import api_keys, organizations
+from postmta_ctl.store.tables import api_keys, organizations, subscriptions
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +30,17 @@ class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: datetime | None
     created_at: datetime
     slug: str
+    plan: str | None = None
+    """Id of the organization's plan; None: it has not been asked for yet."""
 
 
-_SELECT = select(
-    *(api_keys.c[name] for name in ApiKeyRow.__struct_fields__ if name != "slug"), organizations.c.slug
-).join_from(api_keys, organizations)
+KEPT = tuple(name for name in ApiKeyRow.__struct_fields__ if name in api_keys.c)
+"""Fields that are columns of the key itself."""
+_SELECT = (
+    select(*(api_keys.c[name] for name in KEPT), organizations.c.slug, subscriptions.c.plan)
+    .join_from(api_keys, organizations)
+    .outerjoin(subscriptions, subscriptions.c.organization_id == organizations.c.id)
+)
 
 
 async def by_prefix(connection: AsyncConnection, prefix: str) -> ApiKeyRow | None:

@@ -45,7 +45,7 @@ async def create(system: System, principal: Principal, data: ApiKeyCreate) -> Ap
         created_at=now,
         slug=principal.organization,
     )
-    kept = {name: getattr(row, name) for name in row.__struct_fields__ if name != "slug"}
+    kept = {name: getattr(row, name) for name in row.__struct_fields__ if name in queries.KEPT}
     async with system.db.transaction() as connection:
         await queries.add(connection, created_by=principal.user_id, **kept)
         await audit.record(connection, principal, "api_key.created", row.id, after=_shown(row), now=now)
@@ -174,6 +174,7 @@ async def authenticate(system: System, credential: str, address: str, now: datet
         scopes=frozenset(row.scopes),
         api_key_id=row.id,
         address=address,
+        plan=row.plan,
     )
 
 

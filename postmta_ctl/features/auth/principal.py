@@ -57,6 +57,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     """Where the request comes from."""
     request_id: str = ""
+    plan: str | None = None
+    """Id of the organization's plan; None before it is first asked for: the default one."""
 
     @property
     def name(self) -> str:

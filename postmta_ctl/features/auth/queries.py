@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import organizations, sessions, users
+from postmta_ctl.store.tables import organizations, sessions, subscriptions, users
 
 
 class UserRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +25,11 @@ class UserRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str
     slug: str
     organization_name: str
+    plan: str | None = None
 
 
 def _users() -> Select[Any]:
-    return select(
+    columns = (
         users.c.id,
         users.c.email,
         users.c.name,
@@ -39,7 +40,10 @@ def _users() -> Select[Any]:
         users.c.organization_id,
         organizations.c.slug,
         organizations.c.name.label("organization_name"),
-    ).join_from(users, organizations)
+        subscriptions.c.plan,
+    )
+    plans = subscriptions.c.organization_id == organizations.c.id
+    return select(*columns).join_from(users, organizations).outerjoin(subscriptions, plans)
 
 
 async def user_by_email(connection: AsyncConnection, email: str) -> UserRow | None:

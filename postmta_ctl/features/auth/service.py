@@ -168,6 +168,7 @@ def _principal(user: UserRow, address: str) -> Principal:
         email=user.email,
         is_operator=user.is_operator,
         address=address,
+        plan=user.plan,
     )
 
 

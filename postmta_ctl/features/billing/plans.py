@@ -51,6 +51,7 @@ def _shown(plans: Catalogue, plan: CataloguePlan) -> Plan:
         unmetered=plan.unmetered,
         credits=plan.credits,
         limits=msgspec.structs.asdict(plan.limits),
+        requests_per_minute=msgspec.structs.asdict(plan.requests_per_minute),
     )
 
 

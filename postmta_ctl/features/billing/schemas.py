@@ -32,6 +32,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     credits: dict[CreditType, int]
     """Allowance of a month."""
     limits: dict[str, int | None]
+    requests_per_minute: dict[str, int | None]
+    """By ``key``, ``user`` and ``organization``; null: what the installation allows."""
 
 
 class CurrentPlan(msgspec.Struct, frozen=True, kw_only=True):

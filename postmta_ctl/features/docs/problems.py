@@ -28,6 +28,18 @@ COMMON: dict[str, type[PostMTAError]] = {
 }
 """Statuses, and the class of error that each stands for."""
 
+_RATE_LIMIT_HEADERS = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "RateLimit-Policy": {
+        "description": "The limits that the request counts against, as its plan or the installation sets them.",
+        "schema": {"type": "string", "examples": ['"key";q=600;w=60, "organization";q=1200;w=60']},
+    },
+    "RateLimit": {
+        "description": "What is left of each, and seconds until it is full again.",
+        "schema": {"type": "string", "examples": ['"key";r=0;t=60, "organization";r=600;t=30']},
+    },
+}
+
 
 def schemas() -> dict[str, Any]:
     """JSON schemas of a problem and its parts."""
@@ -53,8 +65,7 @@ def _response(kind: type[PostMTAError]) -> dict[str, Any]:
     content = {"schema": {"$ref": _REF.format(kind="schemas", name="Problem")}, "example": example}
     response: dict[str, Any] = {"description": words, "content": {MEDIA_TYPE: content}}
     if kind is errors.RateLimited:
-        seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-        response["headers"] = {"Retry-After": seconds}
+        response["headers"] = _RATE_LIMIT_HEADERS
     return response
 
 
