@@ -31,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     users: Count | None = None
     domains: Count | None = None
     vmtas: Count | None = None
+    webhooks: Count | None = None
+    api_keys: Count | None = None
 
     def exceeded(self, counts: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
         """What there is too much of: its name, how many there are, and how many may be."""

@@ -16,7 +16,7 @@ currency = "EUR"
 id = "small"
 name = "Small"
 credits = { email = 10, av_scan = 5 }
-limits = { users = 1, domains = 1, vmtas = 1 }
+limits = { users = 1, domains = 1, vmtas = 1, webhooks = 1, api_keys = 1 }
 
 [[plans]]
 id = "middle"

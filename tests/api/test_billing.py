@@ -23,6 +23,7 @@ from postmta_ctl.settings import BillingSettings, Settings
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import checkouts, counters, users
 from tests.api.credits_support import CATALOGUE, MAIL, email, organization_of, sums_equal_balances
+from tests.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -107,6 +108,8 @@ async def test_the_plan_with_its_limits_and_what_is_offered(client: Any, acme: A
         {"name": "users", "used": 1, "limit": 1},
         {"name": "domains", "used": 1, "limit": 1},
         {"name": "vmtas", "used": 0, "limit": 1},
+        {"name": "webhooks", "used": 0, "limit": 1},
+        {"name": "api_keys", "used": 0, "limit": 1},
     ]
     assert [one["id"] for one in shown["offered"]] == ["small", "middle", "large"]
     assert (shown["period_start"], shown["period_end"]) == ("2026-11-22T00:00:00Z", "2026-12-22T00:00:00Z")
@@ -207,6 +210,40 @@ async def test_a_plan_has_room_for_so_many(client: Any, acme: Any) -> None:
     await change(client, acme, "upgrade", "middle")
     assert (await client.post("/api/v1/vmtas", json=more, headers=acme)).status_code == 201
     assert (await client.post("/api/v1/domains", json={"domain": "b.test"}, headers=acme)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("webhooks", {"url": "https://example.com/hook", "events": ["message.queued"]}),
+        ("api-keys", {"name": "k", "scopes": ["messages:read"]}),
+    ],
+)
+async def test_a_plan_has_room_for_one(client: Any, ann: Any, path: str, body: Any) -> None:
+    assert (await client.post(f"/api/v1/{path}", json=body, headers=ann)).status_code == 201
+    answer = await client.post(f"/api/v1/{path}", json=body, headers=ann)
+    assert (answer.status_code, answer.json()["code"]) == (409, "plan_limit_reached")
+    await change(client, ann, "upgrade", "middle")
+    assert (await client.post(f"/api/v1/{path}", json=body, headers=ann)).status_code == 201
+
+
+async def test_users_are_invited_and_come_as_far_as_the_plan_has_room(client: Any, ann: Any) -> None:
+    async def invite(name: str) -> Any:
+        body = {"email": f"{name}@acme.test", "role": "viewer"}
+        return await client.post("/api/v1/users/invitations", json=body, headers=ann)
+
+    async def accept(name: str, invitation: Any) -> Any:
+        body = {"email": f"{name}@acme.test", "password": PASSWORD, "invitation": invitation.json()["token"]}
+        return await client.post("/api/v1/auth/register", json=body)
+
+    assert (await invite("ben")).json()["code"] == "plan_limit_reached"
+    await change(client, ann, "upgrade", "middle")
+    ben, cat = await invite("ben"), await invite("cat")
+    assert (await accept("ben", ben)).status_code == 201
+    late = await accept("cat", cat)
+    assert (late.status_code, late.json()["code"]) == (409, "plan_limit_reached")
+    await change(client, ann, "upgrade", "large")
+    assert (await accept("cat", cat)).status_code == 201, "the invitation was not used up"
 
 
 async def test_an_allowance_lapses_and_what_was_bought_stays(client: Any, ann: Any, clock: Any, here: Any) -> None:

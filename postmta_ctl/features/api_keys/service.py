@@ -16,6 +16,7 @@ from postmta_ctl.features.api_keys.queries import ApiKeyRow
 from postmta_ctl.features.api_keys.schemas import ApiKey, ApiKeyCreate, ApiKeyCreated
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import SCOPES, Principal
+from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
 
@@ -28,6 +29,7 @@ async def create(system: System, principal: Principal, data: ApiKeyCreate) -> Ap
 
     Raises:
         InvalidRequest: A scope does not exist or is beyond its maker, or the expiry is past.
+        Conflict: The plan has room for no more.
     """
     now = system.now()
     _check(principal, data, now)
@@ -47,6 +49,7 @@ async def create(system: System, principal: Principal, data: ApiKeyCreate) -> Ap
     )
     kept = {name: getattr(row, name) for name in row.__struct_fields__ if name in queries.KEPT}
     async with system.db.transaction() as connection:
+        await require_room(system, connection, principal.organization_id, "api_keys")
         await queries.add(connection, created_by=principal.user_id, **kept)
         await audit.record(connection, principal, "api_key.created", row.id, after=_shown(row), now=now)
     return ApiKeyCreated(api_key=_shown(row), secret=key.secret)

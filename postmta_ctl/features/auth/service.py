@@ -34,6 +34,7 @@ async def register(system: System, data: Register, address: str = "") -> Registe
         InvalidRequest: Neither or both of organization and invitation, or the email is no address.
         PermissionDenied: Registration is closed, the invitation is not good, or the set-up token is missing.
         AlreadyExists: The address is registered.
+        Conflict: The plan of the organization that invited has no room.
     """
     email = parse_email(data.email)
     if (data.organization is None) == (data.invitation is None):
@@ -43,7 +44,7 @@ async def register(system: System, data: Register, address: str = "") -> Registe
     async with system.db.transaction() as connection:
         first = not await queries.any_user(connection)
         _may_register(system, data, first=first)
-        organization, role = await _joined(connection, data, email, now)
+        organization, role = await _joined(system, connection, data, email, now)
         if await queries.user_by_email(connection, email):
             raise AlreadyExists("This email address is registered already.")
         user = UserRow(
@@ -65,10 +66,12 @@ async def register(system: System, data: Register, address: str = "") -> Registe
     return Registered(user=shown(user), organization=organization)
 
 
-async def _joined(connection: AsyncConnection, data: Register, email: str, now: datetime) -> tuple[Organization, str]:
+async def _joined(
+    system: System, connection: AsyncConnection, data: Register, email: str, now: datetime
+) -> tuple[Organization, str]:
     """The organization that the new user belongs to, and its role there."""
     if data.invitation is not None:
-        invited = await invitations.accept(connection, data.invitation, email, now)
+        invited = await invitations.accept(system, connection, data.invitation, email)
         slug, name = await queries.organization(connection, invited.organization_id)
         return Organization(id=invited.organization_id, slug=slug, name=name), invited.role
     name = data.organization or ""

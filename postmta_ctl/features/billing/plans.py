@@ -177,7 +177,7 @@ async def require_room(system: System, connection: AsyncConnection, organization
         system: Catalogue and clock.
         connection: The transaction that makes it; another one that counts waits until it ends.
         organization_id: Who makes it.
-        name: ``users``, ``domains`` or ``vmtas``.
+        name: What it is, as :class:`postmta_ctl.core.plans.Limits` names it.
 
     Raises:
         Conflict: The plan allows no more.

@@ -10,7 +10,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import billing_details, domains, organizations, subscriptions, users, vmtas
+from postmta_ctl.store.tables import (
+    api_keys,
+    billing_details,
+    domains,
+    organizations,
+    subscriptions,
+    users,
+    vmtas,
+    webhooks,
+)
 
 
 class SubscriptionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +64,11 @@ async def ended(connection: AsyncConnection, now: datetime, *, limit: int) -> li
 
 
 async def counts(connection: AsyncConnection, organization_id: str) -> dict[str, int]:
-    """How many users, domains and vMTAs the organization has."""
+    """How many the organization has of each thing that a plan may limit."""
     found = {}
-    for name, table in (("users", users), ("domains", domains), ("vmtas", vmtas)):
+    for table in (users, domains, vmtas, webhooks, api_keys):
         query = select(func.count()).select_from(table).where(table.c.organization_id == organization_id)
-        found[name] = await connection.scalar(query) or 0
+        found[table.name] = await connection.scalar(query) or 0
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +12,7 @@ from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import NotFound, PermissionDenied
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.users import queries
 from postmta_ctl.features.users.emails import parse_email
 from postmta_ctl.features.users.queries import InvitationRow
@@ -27,6 +28,7 @@ async def invite(system: System, principal: Principal, data: InvitationCreate) -
     Raises:
         InvalidRequest: No email address.
         PermissionDenied: The role is above the caller's own.
+        Conflict: The plan has no room for one more user.
     """
     require_rank(principal, data.role)
     token = tokens.make_token(system.random)
@@ -43,6 +45,7 @@ async def invite(system: System, principal: Principal, data: InvitationCreate) -
         created_at=now,
     )
     async with system.db.transaction() as connection:
+        await require_room(system, connection, principal.organization_id, "users")
         await queries.add_invitation(connection, row)
         await audit.record(connection, principal, "invitation.created", row.id, after=_shown(row), now=now)
     return InvitationCreated(invitation=_shown(row), token=token.secret)
@@ -71,15 +74,18 @@ async def withdraw(system: System, principal: Principal, invitation_id: str) -> 
         )
 
 
-async def accept(connection: AsyncConnection, token: str, email: str, now: datetime) -> InvitationRow:
+async def accept(system: System, connection: AsyncConnection, token: str, email: str) -> InvitationRow:
     """Use up the invitation of this token.
 
     Raises:
         PermissionDenied: It is unknown, used, expired, or for another address.
+        Conflict: The plan has room for no more users since.
     """
+    now = system.now()
     row = await queries.invitation_by_digest(connection, tokens.digest(token))
     if row is None or row.accepted_at is not None or row.expires_at <= now or row.email != email:
         raise PermissionDenied("The invitation is not good for this address.", code="invitation_invalid")
+    await require_room(system, connection, row.organization_id, "users")
     await queries.accept_invitation(connection, row.id, now)
     return row
 

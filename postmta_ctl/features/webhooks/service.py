@@ -16,6 +16,7 @@ from postmta_ctl.core.ssrf import EndpointPolicy, parse_endpoint
 from postmta_ctl.errors import Conflict, NotFound
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.webhooks import queries, secrets
 from postmta_ctl.features.webhooks.queries import WebhookRow
@@ -34,12 +35,13 @@ async def create(system: System, principal: Principal, data: WebhookCreate) -> W
 
     Raises:
         InvalidRequest: The URL is none that requests are sent to, or an event does not exist.
-        Conflict: The organization has as many as it may.
+        Conflict: The organization has as many as it or its plan may.
     """
     row, secret = _new(system, principal, data)
     async with system.db.transaction() as connection:
         if await queries.count(connection, principal.organization_id) >= MAX_WEBHOOKS:
             raise Conflict(f"An organization has {MAX_WEBHOOKS} webhooks at most.", code="too_many_webhooks")
+        await require_room(system, connection, principal.organization_id, "webhooks")
         await queries.add(connection, row)
         made = shown(row, row.created_at)
         await audit.record(connection, principal, "webhook.created", row.id, after=made, now=row.created_at)
