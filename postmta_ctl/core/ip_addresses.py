@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from postmta_ctl.core.errors import InputError
 
+_PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -29,6 +31,25 @@ def parse_source_address(text: str) -> str:
     if reason := _unusable(address):
         raise InputError("ip_address_unusable", f"{reason} is not an address that mail can leave from")
     return str(address)
+
+
+def parse_socket_address(text: str) -> str:
+    """Read ``ip:port`` of a server, an IPv6 address in brackets (RFC 3986 section 3.2.2).
+
+    Raises:
+        InputError: ``socket_address_syntax``, or ``ip_address_unusable`` when nothing can listen there.
+    """
+    host, _, port = text.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
+    except ValueError:
+        raise InputError("socket_address_syntax", "not ip:port") from None
+    if is_bracketed != (address.version == 6) or "%" in host or not _PORT.match(port) or int(port) > 65535:
+        raise InputError("socket_address_syntax", "not ip:port")
+    if reason := _unusable(address):
+        raise InputError("ip_address_unusable", f"{reason} is not an address that a server has")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _unusable(address: IPAddress) -> str | None:

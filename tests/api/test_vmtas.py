@@ -34,6 +34,8 @@ async def test_a_vmta_without_warm_up_is_active(client: Any, ann: Any, db: Any) 
         "state": "active",
         "version": 1,
         "warmup": None,
+        "proxy": None,
+        "pause": None,
         "created_at": "2026-11-22T12:00:00Z",
         "updated_at": "2026-11-22T12:00:00Z",
     }

@@ -6,7 +6,7 @@ import pytest
 
 from postmta_ctl.compiler import formats
 from postmta_ctl.core.errors import InputError
-from postmta_ctl.core.ip_addresses import is_public, parse_source_address
+from postmta_ctl.core.ip_addresses import is_public, parse_socket_address, parse_source_address
 
 NO_ADDRESSES = [
     *("", "1", "192.0.2", "192.0.2.01", "192.0.2.1/32", "192.0.2.1:25", "[::1]", "fe80::1%eth0", "example.com"),
@@ -53,3 +53,25 @@ def test_private_addresses_are_told_apart() -> None:
     assert is_public("2606:4700::1")
     assert not is_public("10.0.0.1")
     assert not is_public("::1")
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("10.0.0.5:1080", "10.0.0.5:1080"),
+        ("[2001:DB8:0::5]:1080", "[2001:db8::5]:1080"),
+        ("127.0.0.1:65535", "127.0.0.1:65535"),
+    ],
+)
+def test_a_socket_address_is_read_in_its_canonical_form(given: str, read: str) -> None:
+    assert parse_socket_address(given) == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", ":", "10.0.0.5", "10.0.0.5:", "10.0.0.5:0", "10.0.0.5:08", "10.0.0.5:٣", "10.0.0.5:1\n", "[10.0.0.5]:80",
+     "2001:db8::5:80", "[2001:db8::5]", "[2001:db8::5%1]:80", "0.0.0.0:80", "224.0.0.1:80", "host:80", "1:2"],
+)  # fmt: skip
+def test_what_is_no_socket_address_is_refused(given: str) -> None:
+    with pytest.raises(InputError):
+        parse_socket_address(given)

@@ -43,6 +43,8 @@ def _vmta(organization: str, row: VmtaRow, today: date) -> VirtualMta:
         address=row.ip_address,
         ehlo_domain=row.ehlo_domain,
         version=row.version,
-        state=row.state,
+        state=row.shown_state,
+        proxy_protocol=row.proxy_protocol,
+        proxy_server=row.proxy_server,
         daily_limit=warmup.daily_limit(row, today),
     )

@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import RowMapping, delete, exists, insert, select
+from sqlalchemy import RowMapping, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.warmup import Progress
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import messages, organizations, outbox, retired_vmtas, vmtas
 
+Stage = Literal["active", "warming"]
 State = Literal["active", "warming", "paused"]
+ProxyProtocol = Literal["haproxy", "socks5"]
 
 
 class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,11 +26,30 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     ip_address: str
     ehlo_domain: str
-    state: State
+    state: Stage
+    """Where its warm-up stands, whether it is paused or not."""
     version: int
     warmup: Progress | None
+    proxy_protocol: ProxyProtocol | None = None
+    proxy_server: str | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    paused_reason: str | None = None
+    paused_until: datetime | None = None
+    resumed_at: datetime | None = None
+    """What waited for it on the nodes has yet to be tried at once; none: it was."""
     updated_at: datetime
     created_at: datetime
+
+    @property
+    def is_paused(self) -> bool:
+        """Nothing leaves from it, and its warm-up stands still."""
+        return self.paused_at is not None
+
+    @property
+    def shown_state(self) -> State:
+        """As people and the policy see it."""
+        return "paused" if self.is_paused else self.state
 
 
 _VMTA = select(*(vmtas.c[name] for name in VmtaRow.__struct_fields__))
@@ -60,6 +81,11 @@ async def of_all(connection: AsyncConnection) -> list[tuple[str, VmtaRow]]:
 async def add(connection: AsyncConnection, row: VmtaRow) -> None:
     """Insert a vMTA."""
     await connection.execute(insert(vmtas).values(**msgspec.structs.asdict(row)))
+
+
+async def save(connection: AsyncConnection, row: VmtaRow) -> None:
+    """Write all of a vMTA."""
+    await connection.execute(update(vmtas).where(vmtas.c.id == row.id).values(**msgspec.structs.asdict(row)))
 
 
 async def retired_version(connection: AsyncConnection, organization_id: str, name: str) -> int:

@@ -1,12 +1,12 @@
 """``/api/v1/vmtas``."""
 
-from litestar import Router, delete, get, post
+from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from postmta_ctl.features.vmtas import service
-from postmta_ctl.features.vmtas.schemas import Vmta, VmtaCreate
+from postmta_ctl.features.vmtas.schemas import Vmta, VmtaCreate, VmtaUpdate
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
 
 
 @post("/", opt=scope("vmtas:write"), summary="Create a virtual MTA")
@@ -22,15 +22,25 @@ async def list_vmtas(system: TheSystem, principal: Caller, paging: Paging) -> Pa
 
 
 @get("/{vmta_id:str}", opt=scope("vmtas:read"), summary="Get vMTA details")
-async def get_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str]) -> Vmta:
+async def get_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str]) -> Response[Vmta]:
     """With today's allowance while it is warming."""
-    return await service.get(system, principal, vmta_id)
+    return tagged(await service.get(system, principal, vmta_id))
+
+
+@put("/{vmta_id:str}", opt=scope("vmtas:write"), summary="Update vMTA configuration")
+async def update_vmta(
+    system: TheSystem, principal: Caller, vmta_id: FromPath[str], data: JSONBody[VmtaUpdate], unchanged: Unchanged
+) -> Response[Vmta]:
+    """Fields that are absent stay as they are. Each change takes effect with the next published release."""
+    return tagged(await service.update(system, principal, vmta_id, data, unchanged))
 
 
 @delete("/{vmta_id:str}", opt=scope("vmtas:write"), summary="Delete a vMTA")
-async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str]) -> None:
+async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str], unchanged: Unchanged) -> None:
     """Refused with 409 while accepted mail that must leave from it waits for a node."""
-    await service.delete(system, principal, vmta_id)
+    await service.delete(system, principal, vmta_id, unchanged)
 
 
-router = Router("/api/v1/vmtas", route_handlers=[create_vmta, list_vmtas, get_vmta, delete_vmta], tags=["vMTAs"])
+router = Router(
+    "/api/v1/vmtas", route_handlers=[create_vmta, list_vmtas, get_vmta, update_vmta, delete_vmta], tags=["vMTAs"]
+)

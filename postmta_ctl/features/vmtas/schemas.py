@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from postmta_ctl.features.vmtas.queries import State
+from postmta_ctl.features.vmtas.queries import ProxyProtocol, State
 
 ScheduleName = Literal["conservative", "standard", "aggressive"]
 Allowances = Annotated[
     list[Annotated[int, Meta(ge=1, le=1_000_000_000)]], Meta(min_length=1, max_length=366, examples=[[50, 100, 200]])
 ]
+IpAddress = Annotated[str, Meta(max_length=45, examples=["192.0.2.10"])]
+EhloDomain = Annotated[str, Meta(max_length=255, examples=["mx1.example.com"])]
 
 
 class WarmupCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,15 +24,34 @@ class WarmupCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Deliveries allowed on the first sending day, the second, and so on; after the last the vMTA is active."""
 
 
+class Proxy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A proxy that connections are made through; the vMTA's address is then one of the proxy's."""
+
+    protocol: ProxyProtocol
+    """``haproxy``: the PROXY protocol of HAProxy, version 2; ``socks5``: RFC 1928."""
+    server: Annotated[str, Meta(max_length=60, examples=["10.0.0.5:1080"])]
+    """``ip:port``, an IPv6 address in brackets."""
+
+
 class VmtaCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A virtual MTA: an address of a node, and the name it goes by."""
 
     name: Annotated[str, Meta(max_length=63, examples=["mx1"])]
     """1 to 63 of ``a-z``, ``0-9`` and ``-``."""
-    ip_address: Annotated[str, Meta(max_length=45, examples=["192.0.2.10"])]
-    ehlo_domain: Annotated[str, Meta(max_length=255, examples=["mx1.example.com"])]
+    ip_address: IpAddress
+    ehlo_domain: EhloDomain
     """Fully qualified; its address and the reverse name of ``ip_address`` should be each other's."""
     warmup: WarmupCreate | None = None
+    proxy: Proxy | None = None
+
+
+class VmtaUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What changes; fields that are absent stay as they are. The name never does: mail that waits is known by it."""
+
+    ip_address: IpAddress | UnsetType = UNSET
+    ehlo_domain: EhloDomain | UnsetType = UNSET
+    proxy: Proxy | UnsetType | None = UNSET
+    """Null: connect directly."""
 
 
 class Warmup(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +66,25 @@ class Warmup(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries; null when the last day of the list is over."""
 
 
+class PauseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to pause a vMTA."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")] = "paused by hand"
+    """People read it here, and in the log entries of mail that finds no other way out."""
+    until: datetime | None = None
+    """When to resume it by itself (RFC 3339); null: not by itself."""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nothing leaves from a vMTA."""
+
+    reason: str
+    author: str
+    since: datetime
+    until: datetime | None
+    """When it is resumed by itself; null: not by itself."""
+
+
 class Vmta(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual MTA."""
 
@@ -57,8 +97,26 @@ class Vmta(msgspec.Struct, frozen=True, kw_only=True):
     ehlo_domain: str
     state: State
     version: int
-    """Part of the egress source's name at the nodes; a new one with every change of address or EHLO name."""
+    """Part of the egress source's name at the nodes; a new one with every change of address, EHLO name or proxy."""
+    proxy: Proxy | None
     warmup: Warmup | None
-    """Null unless ``state`` is ``warming``."""
+    """Null unless it is warming, or paused while warming."""
+    pause: Pause | None
     updated_at: datetime
     created_at: datetime
+
+
+class NodeState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether one node did what it was asked."""
+
+    node: str
+    ok: bool
+    detail: str | None = None
+
+
+class VmtaSwitched(msgspec.Struct, frozen=True, kw_only=True):
+    """A vMTA that was paused or resumed."""
+
+    vmta: Vmta
+    nodes: list[NodeState]
+    """Whether each node knows by now; one that could not be asked is told when it is back."""

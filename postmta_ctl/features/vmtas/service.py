@@ -1,10 +1,12 @@
-"""Creating, showing and deleting virtual MTAs."""
+"""Creating, showing, changing and deleting virtual MTAs."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +14,7 @@ from postmta_ctl.compiler.names import SLUG
 from postmta_ctl.core.domain_names import parse_host
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import is_id, new_id
-from postmta_ctl.core.ip_addresses import is_public, parse_source_address
+from postmta_ctl.core.ip_addresses import is_public, parse_socket_address, parse_source_address
 from postmta_ctl.errors import AlreadyExists, FieldError, InUse, NotFound
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
@@ -21,8 +23,9 @@ from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.policy import changes
 from postmta_ctl.features.vmtas import queries, warmup
 from postmta_ctl.features.vmtas.queries import VmtaRow
-from postmta_ctl.features.vmtas.schemas import Vmta, VmtaCreate
+from postmta_ctl.features.vmtas.schemas import Pause, Proxy, Vmta, VmtaCreate, VmtaUpdate
 from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 
@@ -44,12 +47,12 @@ async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta
             row = msgspec.structs.replace(row, version=version)
             await require_room(system, connection, principal.organization_id, "vmtas")
             await queries.add(connection, row)
-            await _record(connection, principal, f"vMTA {row.name} created", row.created_at)
-            shown = _shown(row, row.created_at)
+            await record_change(connection, row, principal.name, "created", row.created_at)
+            shown = shown_vmta(row, row.created_at)
             await audit.record(connection, principal, "vmta.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
         raise _exists(error) from error
-    return _shown(row, row.created_at)
+    return shown
 
 
 def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
@@ -58,6 +61,7 @@ def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
     ip_address = fields.read("ip_address", parse_source_address, data.ip_address)
     ehlo_domain = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
     progress = warmup.begin(data.warmup, fields)
+    proxy = _proxy(data.proxy, fields)
     fields.done()
     return VmtaRow(
         id=new_id(now),
@@ -68,6 +72,7 @@ def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
         state="warming" if progress else "active",
         version=1,
         warmup=progress,
+        **proxy,
         updated_at=now,
         created_at=now,
     )
@@ -78,6 +83,13 @@ def _slug(text: str) -> str:
     if not SLUG.match(text):
         raise InputError("name_syntax", "must be 1 to 63 of a-z, 0-9 and -")
     return text
+
+
+def _proxy(data: Proxy | None, fields: Fields) -> dict[str, Any]:
+    if data is None:
+        return {"proxy_protocol": None, "proxy_server": None}
+    server = fields.read("proxy.server", parse_socket_address, data.server)
+    return {"proxy_protocol": data.protocol, "proxy_server": server}
 
 
 def _exists(error: IntegrityError) -> AlreadyExists:
@@ -94,7 +106,7 @@ async def list_vmtas(system: System, principal: Principal, paging: PageRequest) 
     now = system.now()
     async with system.db.reading() as connection:
         rows = await queries.of_organization(connection, principal.organization_id, paging)
-    return paging.page([_shown(row, now) for row in rows])
+    return paging.page([shown_vmta(row, now) for row in rows])
 
 
 async def get(system: System, principal: Principal, vmta_id: str) -> Vmta:
@@ -104,27 +116,78 @@ async def get(system: System, principal: Principal, vmta_id: str) -> Vmta:
         NotFound: The organization has no such vMTA.
     """
     async with system.db.reading() as connection:
-        return _shown(await _found(connection, principal, vmta_id), system.now())
+        return shown_vmta(await find(connection, principal, vmta_id), system.now())
 
 
-async def delete(system: System, principal: Principal, vmta_id: str) -> None:
+async def update(system: System, principal: Principal, vmta_id: str, data: VmtaUpdate, unchanged: Condition) -> Vmta:
+    """Change where and how mail leaves from a vMTA.
+
+    A node keeps the address of a source as long as its queues are busy, so what is changed becomes a source of a new
+    name. What is about to leave by the old one does; the rest follows the change.
+
+    Raises:
+        NotFound: The organization has no such vMTA.
+        InvalidRequest: A field cannot be accepted.
+        AlreadyExists: Somebody has this address.
+        PreconditionFailed: It is another than the caller knows.
+    """
+    now = system.now()
+    try:
+        async with system.db.transaction() as connection:
+            row = await find(connection, principal, vmta_id, lock=True)
+            before = shown_vmta(row, now)
+            unchanged.require(before)
+            changed = _changed(row, data)
+            if changed == row:
+                return before
+            changed = msgspec.structs.replace(changed, version=row.version + 1, updated_at=now)
+            await queries.save(connection, changed)
+            await record_change(connection, changed, principal.name, "changed", now)
+            after = shown_vmta(changed, now)
+            await audit.record(connection, principal, "vmta.updated", row.id, before=before, after=after, now=now)
+    except IntegrityError as error:
+        raise _exists(error) from error
+    return after
+
+
+def _changed(row: VmtaRow, data: VmtaUpdate) -> VmtaRow:
+    fields, values = Fields(), dict[str, Any]()
+    if data.ip_address is not UNSET:
+        values["ip_address"] = fields.read("ip_address", parse_source_address, data.ip_address)
+    if data.ehlo_domain is not UNSET:
+        values["ehlo_domain"] = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
+    if data.proxy is not UNSET:
+        values |= _proxy(data.proxy, fields)
+    fields.done()
+    return msgspec.structs.replace(row, **values)
+
+
+async def delete(system: System, principal: Principal, vmta_id: str, unchanged: Condition) -> None:
     """Delete a vMTA. What a node has taken of its mail already is the node's to deliver.
 
     Raises:
         NotFound: The organization has no such vMTA.
         InUse: Accepted mail that must leave from it waits for a node.
+        PreconditionFailed: It is another than the caller knows.
     """
+    now = system.now()
     async with system.db.transaction() as connection:
-        row = await _found(connection, principal, vmta_id, lock=True)
+        row = await find(connection, principal, vmta_id, lock=True)
+        before = shown_vmta(row, now)
+        unchanged.require(before)
         if await queries.has_waiting_mail(connection, row):
             raise InUse("Accepted mail that must leave from this vMTA still waits for a node; try again later.")
         await queries.retire(connection, row)
-        now = system.now()
-        await _record(connection, principal, f"vMTA {row.name} deleted", now)
-        await audit.record(connection, principal, "vmta.deleted", row.id, before=_shown(row, now), now=now)
+        await record_change(connection, row, principal.name, "deleted", now)
+        await audit.record(connection, principal, "vmta.deleted", row.id, before=before, now=now)
 
 
-async def _found(connection: AsyncConnection, principal: Principal, vmta_id: str, *, lock: bool = False) -> VmtaRow:
+async def find(connection: AsyncConnection, principal: Principal, vmta_id: str, *, lock: bool = False) -> VmtaRow:
+    """The organization's vMTA of this id.
+
+    Raises:
+        NotFound: There is none.
+    """
     # PostgreSQL takes no NUL in a text, so what is no id is not looked for.
     row = await queries.by_id(connection, principal.organization_id, vmta_id, lock=lock) if is_id(vmta_id) else None
     if row is None:
@@ -132,22 +195,38 @@ async def _found(connection: AsyncConnection, principal: Principal, vmta_id: str
     return row
 
 
-async def _record(connection: AsyncConnection, principal: Principal, summary: str, now: datetime) -> None:
-    await changes.record(
-        connection, organization_id=principal.organization_id, author=principal.name, summary=summary, now=now
-    )
+async def record_change(connection: AsyncConnection, row: VmtaRow, author: str, what: str, now: datetime) -> None:
+    """Note for the next release what happened to a vMTA."""
+    summary = f"vMTA {row.name} {what}"
+    await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)
 
 
-def _shown(row: VmtaRow, now: datetime) -> Vmta:
+def shown_vmta(row: VmtaRow, now: datetime) -> Vmta:
+    """The vMTA as the API shows it."""
     return Vmta(
         id=row.id,
         name=row.name,
         ip_address=row.ip_address,
         is_public=is_public(row.ip_address),
         ehlo_domain=row.ehlo_domain,
-        state=row.state,
+        state=row.shown_state,
         version=row.version,
+        proxy=_shown_proxy(row),
         warmup=warmup.shown(row, now.date()),
+        pause=_shown_pause(row),
         updated_at=row.updated_at,
         created_at=row.created_at,
     )
+
+
+def _shown_proxy(row: VmtaRow) -> Proxy | None:
+    if row.proxy_protocol is None or row.proxy_server is None:
+        return None
+    return Proxy(protocol=row.proxy_protocol, server=row.proxy_server)
+
+
+def _shown_pause(row: VmtaRow) -> Pause | None:
+    if row.paused_at is None:
+        return None
+    reason, author = row.paused_reason or "", row.paused_by or ""
+    return Pause(reason=reason, author=author, since=row.paused_at, until=row.paused_until)

@@ -211,6 +211,30 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_api_keys_organization_id"), "api_keys", ["organization_id"], unique=False)
     op.create_table(
+        "auto_block_rules",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("metric", sa.String(length=32), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("window_minutes", sa.Integer(), nullable=False),
+        sa.Column("threshold", sa.Float(precision=53), nullable=False),
+        sa.Column("minimum_volume", sa.Integer(), nullable=False),
+        sa.Column("action", sa.String(length=8), nullable=False),
+        sa.Column("block_minutes", sa.Integer(), nullable=True, comment="null: until somebody resolves it"),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_auto_block_rules_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_auto_block_rules")),
+        sa.UniqueConstraint("organization_id", "name", name=op.f("uq_auto_block_rules_organization_id_name")),
+    )
+    op.create_table(
         "billing_details",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("details", types.Json(), nullable=False),
@@ -429,6 +453,12 @@ def upgrade() -> None:
             nullable=True,
             comment="no longer wanted; the row goes when every node has let go",
         ),
+        sa.Column(
+            "block_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="of the block in auto_blocks that holds it; null: somebody does",
+        ),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
             ["organization_id"],
@@ -494,6 +524,26 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "rollup_outcomes",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column("slot", types.Timestamp(), nullable=False, comment="start of five minutes"),
+        sa.Column("value", sa.String(length=255), nullable=False, comment="empty where the scope is the organization"),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_rollup_outcomes_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "scope", "slot", "value", "outcome", name=op.f("pk_rollup_outcomes")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_rollup_outcomes_slot"), "rollup_outcomes", ["slot"], unique=False)
     op.create_table(
         "rollup_types",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -593,9 +643,26 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("ip_address", sa.String(length=45), nullable=False),
         sa.Column("ehlo_domain", sa.String(length=253), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False, comment="active or warming, also while paused"),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("warmup", types.Json(), nullable=True),
+        sa.Column(
+            "proxy_protocol",
+            sa.String(length=16),
+            nullable=True,
+            comment="haproxy or socks5: ip_address is then the proxy's; null: none",
+        ),
+        sa.Column("proxy_server", sa.String(length=60), nullable=True, comment="ip:port"),
+        sa.Column(
+            "paused_at",
+            types.Timestamp(),
+            nullable=True,
+            comment="beside the state, so that warm-up and pauses do not write the same",
+        ),
+        sa.Column("paused_by", sa.String(length=320), nullable=True),
+        sa.Column("paused_reason", sa.String(length=500), nullable=True),
+        sa.Column("paused_until", types.Timestamp(), nullable=True, comment="null: until it is resumed"),
+        sa.Column("resumed_at", types.Timestamp(), nullable=True, comment="null: what waited has been tried since"),
         sa.Column("updated_at", types.Timestamp(), nullable=False),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -643,6 +710,70 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
     )
     op.create_index(op.f("ix_webhooks_organization_id"), "webhooks", ["organization_id"], unique=False)
+    op.create_table(
+        "auto_blocks",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("rule_id", sa.String(length=36), nullable=True),
+        sa.Column("rule_name", sa.String(length=100), nullable=False, comment="and all that follows: as the rule was"),
+        sa.Column("metric", sa.String(length=32), nullable=False),
+        sa.Column("scope", sa.String(length=16), nullable=False),
+        sa.Column(
+            "value", sa.String(length=255), nullable=False, comment="of the scope: slug, domain, vMTA or provider"
+        ),
+        sa.Column("action", sa.String(length=8), nullable=False),
+        sa.Column("threshold", sa.Float(precision=53), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("volume", sa.BigInteger(), nullable=False),
+        sa.Column("window_start", types.Timestamp(), nullable=False),
+        sa.Column("window_end", types.Timestamp(), nullable=False),
+        sa.Column(
+            "recipient_domains", types.Json(), nullable=False, comment="of a provider, as the events before told"
+        ),
+        sa.Column(
+            "paused_vmta_id",
+            sa.String(length=36),
+            nullable=True,
+            comment="the vMTA that it paused, and not one that was paused already",
+        ),
+        sa.Column("expires_at", types.Timestamp(), nullable=True),
+        sa.Column("ended_at", types.Timestamp(), nullable=True),
+        sa.Column("end_reason", sa.String(length=16), nullable=True, comment="resolved, expired or rule_deleted"),
+        sa.Column("ended_by", sa.String(length=320), nullable=True),
+        sa.Column("note", sa.String(length=500), nullable=True),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_auto_blocks_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["rule_id"],
+            ["auto_block_rules.id"],
+            name=op.f("fk_auto_blocks_rule_id_auto_block_rules"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_auto_blocks")),
+    )
+    op.create_index(
+        "ix_auto_blocks_active",
+        "auto_blocks",
+        ["organization_id"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(op.f("ix_auto_blocks_organization_id_id"), "auto_blocks", ["organization_id", "id"], unique=False)
+    op.create_index(op.f("ix_auto_blocks_rule_id_ended_at"), "auto_blocks", ["rule_id", "ended_at"], unique=False)
+    op.create_index(
+        "uq_auto_blocks_active",
+        "auto_blocks",
+        ["rule_id", "value"],
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
     op.create_table(
         "dkim_keys",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -808,6 +939,20 @@ def upgrade() -> None:
         op.f("ix_webhook_deliveries_webhook_id_id"), "webhook_deliveries", ["webhook_id", "id"], unique=False
     )
     op.create_table(
+        "auto_block_queues",
+        sa.Column("block_id", sa.String(length=36), nullable=False),
+        sa.Column(
+            "queue",
+            sa.String(length=400),
+            nullable=False,
+            comment="that the block held; once only, so a release stays one",
+        ),
+        sa.ForeignKeyConstraint(
+            ["block_id"], ["auto_blocks.id"], name=op.f("fk_auto_block_queues_block_id_auto_blocks"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("block_id", "queue", name=op.f("pk_auto_block_queues")),
+    )
+    op.create_table(
         "cancellations",
         sa.Column("recipient_id", sa.String(length=36), nullable=False),
         sa.Column("author", sa.String(length=320), nullable=False),
@@ -833,10 +978,21 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), nullable=False, comment="see core.inject: what the fence lets pass"),
         sa.Column("alone", sa.Boolean(), nullable=False, comment="in a request of its own, since one failed whole"),
         sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column(
+            "block_id", sa.String(length=36), nullable=True, comment="of the block in auto_blocks that keeps it here"
+        ),
         sa.ForeignKeyConstraint(
             ["recipient_id"], ["recipients.id"], name=op.f("fk_outbox_recipient_id_recipients"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("recipient_id", name=op.f("pk_outbox")),
+    )
+    op.create_index(
+        op.f("ix_outbox_block_id"),
+        "outbox",
+        ["block_id"],
+        unique=False,
+        sqlite_where=sa.text("block_id IS NOT NULL"),
+        postgresql_where=sa.text("block_id IS NOT NULL"),
     )
     op.create_index(op.f("ix_outbox_due_at"), "outbox", ["due_at"], unique=False)
     op.create_index(op.f("ix_outbox_message_id"), "outbox", ["message_id"], unique=False)
@@ -886,9 +1042,16 @@ def downgrade() -> None:
     op.drop_table("refresh_tokens")
     op.drop_index(op.f("ix_outbox_message_id"), table_name="outbox")
     op.drop_index(op.f("ix_outbox_due_at"), table_name="outbox")
+    op.drop_index(
+        op.f("ix_outbox_block_id"),
+        table_name="outbox",
+        sqlite_where=sa.text("block_id IS NOT NULL"),
+        postgresql_where=sa.text("block_id IS NOT NULL"),
+    )
     op.drop_table("outbox")
     op.drop_index(op.f("ix_cancellations_due_at"), table_name="cancellations")
     op.drop_table("cancellations")
+    op.drop_table("auto_block_queues")
     op.drop_index(op.f("ix_webhook_deliveries_webhook_id_id"), table_name="webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_webhook_id_due_at"), table_name="webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_due_at"), table_name="webhook_deliveries")
@@ -904,6 +1067,21 @@ def downgrade() -> None:
     op.drop_table("message_contents")
     op.drop_table("hold_nodes")
     op.drop_table("dkim_keys")
+    op.drop_index(
+        "uq_auto_blocks_active",
+        table_name="auto_blocks",
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.drop_index(op.f("ix_auto_blocks_rule_id_ended_at"), table_name="auto_blocks")
+    op.drop_index(op.f("ix_auto_blocks_organization_id_id"), table_name="auto_blocks")
+    op.drop_index(
+        "ix_auto_blocks_active",
+        table_name="auto_blocks",
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.drop_table("auto_blocks")
     op.drop_index(op.f("ix_webhooks_organization_id"), table_name="webhooks")
     op.drop_table("webhooks")
     op.drop_table("vmtas")
@@ -915,6 +1093,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_subscriptions_period_end"), table_name="subscriptions")
     op.drop_table("subscriptions")
     op.drop_table("rollup_types")
+    op.drop_index(op.f("ix_rollup_outcomes_slot"), table_name="rollup_outcomes")
+    op.drop_table("rollup_outcomes")
     op.drop_table("rollup_dimensions")
     op.drop_index(op.f("ix_rollup_attempts_organization_id_hour"), table_name="rollup_attempts")
     op.drop_table("rollup_attempts")
@@ -952,6 +1132,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_checkouts_organization_id"), table_name="checkouts")
     op.drop_table("checkouts")
     op.drop_table("billing_details")
+    op.drop_table("auto_block_rules")
     op.drop_index(op.f("ix_api_keys_organization_id"), table_name="api_keys")
     op.drop_table("api_keys")
     op.drop_table("releases")
