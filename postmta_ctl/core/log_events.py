@@ -5,12 +5,12 @@ Record types are those of KumoMTA's docs (reference/log_record); events are ours
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from hashlib import blake2b
 
 import msgspec
 
+from postmta_ctl.core import verp
 from postmta_ctl.core.kumo_log import LogRecord
 
 _EVENTS = {
@@ -24,7 +24,6 @@ _EVENTS = {
     "Feedback": "message.complained",
     "Rejection": "message.rejected",
 }
-_VERP = re.compile(r"b\+(?P<rid>[A-Za-z0-9-]{1,64})@")
 _NOT_QUEUED = "KumoMTA internal: QueueManager::insert failed during reception"
 _GENERATOR_QUEUE = "generator.kumomta.internal"
 
@@ -90,7 +89,7 @@ def rid_of(record: LogRecord) -> str | None:
     From what the policy put into the message's meta; else from the VERP envelope sender. A report has neither: an
     OOB record carries the VERP address as its sender, a complaint has it inside, with the trace header beside it.
     """
-    return _text(record, "x_rid") or _extra(record, "rid") or _from_report(record) or _from_verp(record.sender)
+    return _text(record, "x_rid") or _extra(record, "rid") or _from_report(record) or verp.read(record.sender)
 
 
 def tenant_of(record: LogRecord) -> str | None:
@@ -112,12 +111,7 @@ def _from_report(record: LogRecord) -> str | None:
     report = record.feedback_report
     if report is None:
         return None
-    return _trace(record, "x_rid") or _from_verp(report.original_mail_from or "")
-
-
-def _from_verp(address: str) -> str | None:
-    form = _VERP.match(address)
-    return form["rid"] if form else None
+    return _trace(record, "x_rid") or verp.read(report.original_mail_from or "")
 
 
 def _text(record: LogRecord, name: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import dkim
 import pytest
 
+from postmta_ctl.core import verp
 from tests.e2e.installation import BOUNCE_DOMAIN, FIRST_VMTA, Installation
 from tests.e2e.kumod import KUMOD
 from tests.e2e.sink import GREYLISTED, NO_SUCH_USER, Received
@@ -93,7 +94,7 @@ def test_it_leaves_from_the_vmta_under_a_sender_that_names_the_recipient(
 ) -> None:
     message, arrived = delivered
     assert (arrived.source_address, arrived.ehlo) == (FIRST_VMTA, "mx1.sender.test")
-    assert arrived.sender == f"b+{message['recipients'][0]['id']}@{BOUNCE_DOMAIN}"
+    assert arrived.sender == f"{verp.local_part(message['recipients'][0]['id'])}@{BOUNCE_DOMAIN}"
 
 
 def test_the_time_line_ends_with_the_receivers_reply(delivered: tuple[dict[str, Any], Received]) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.render import render
+from postmta_ctl.core import verp
 from postmta_ctl.luavm import PolicyError
 
 
@@ -38,6 +39,14 @@ def test_a_message_carries_tenant_campaign_and_id(vm: Any, fleet: Any) -> None:
     assert message.queue_name == "spring:acme@example.org"
     assert message.meta["x_rid"] == "r-1"
     assert str(message.sender) == "b+r-1@bounce.postmta.example"
+
+
+def test_the_envelope_sender_names_the_recipient_in_few_letters(vm: Any, fleet: Any) -> None:
+    rid = "0193f0a2-7c11-7a3b-8c4d-5e6f708192a3"
+    message = fleet.message(tenant="acme", rid=rid)
+    assert vm.http_message_generated(message) is None
+    assert str(message.sender) == f"{verp.local_part(rid)}@bounce.postmta.example"
+    assert verp.read(str(message.sender)) == rid
 
 
 def test_a_campaign_is_optional_and_a_pinned_vmta_is_a_tenant(vm: Any, fleet: Any) -> None:

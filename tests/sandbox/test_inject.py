@@ -13,6 +13,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from postmta_ctl.core import verp
 from tests.sandbox.fleet import injection
 from tests.sandbox.process import SandboxProcess
 
@@ -146,7 +147,7 @@ def test_metadata_decides_queue_and_sender(shared: SandboxProcess) -> None:
     rid = request["recipients"][0]["metadata"]["rid"]
     shared.post("/api/inject/v1", **request)
     (entry,) = shared.get("/api/admin/inspect-sched-q/v1", queue_name="spring:bolt@meta.org")["messages"]
-    assert entry["message"]["sender"] == f"b+{rid}@bounce.postmta.test"
+    assert entry["message"]["sender"] == f"{verp.local_part(rid)}@bounce.postmta.test"
     assert entry["message"]["meta"]["extra"] == request["recipients"][0]["metadata"]
 
 

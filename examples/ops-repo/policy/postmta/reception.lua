@@ -3,6 +3,7 @@
 -- Refusals begin with a word that does not change, `postmta-…`; the control plane looks for it in the answer.
 
 local kumo = require 'kumo'
+local verp = require 'postmta.verp'
 
 local M = {}
 
@@ -51,7 +52,7 @@ function M.new(bundle)
     if rid then
       message:set_meta('x_rid', rid)
       -- VERP: the address that bounces come back to names the recipient.
-      message:set_sender(string.format('b+%s@%s', rid, bounce_domain))
+      message:set_sender(verp.local_part(rid) .. '@' .. bounce_domain)
     end
   end
 
