@@ -14,6 +14,9 @@ from enum import StrEnum
 
 import msgspec
 
+from postmta_ctl.core import auto_block
+from postmta_ctl.core.auto_block import Scope
+
 SLOT_MINUTES = 15
 """Width of the slots in which events are counted by type alone. Days and hours of all time zones in use begin on one
 (those of Asia/Kolkata at half, of Asia/Kathmandu at a quarter to); all other counts are by whole hour."""
@@ -69,6 +72,8 @@ class Tally(msgspec.Struct, frozen=True):
     """Organization, dimension, hour, value, type."""
     attempts: Counter[tuple[str, str, datetime, str, int]]
     """Organization, vMTA, hour, provider, class of the reply code (2, 4, 5)."""
+    outcomes: Counter[tuple[str, str, datetime, str, str]]
+    """Organization, scope, slot of five minutes, value, outcome: see :mod:`postmta_ctl.core.auto_block`."""
 
 
 def first_of(event_type: str) -> str:
@@ -78,7 +83,7 @@ def first_of(event_type: str) -> str:
 
 def tally(facts: Iterable[Fact]) -> Tally:
     """Count facts. For any order and any way of cutting them into batches the sums are the same."""
-    counts = Tally(Counter(), Counter(), Counter())
+    counts = Tally(Counter(), Counter(), Counter(), Counter())
     for fact in facts:
         slot = fact.at.replace(minute=fact.at.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
         hour = slot.replace(minute=0)
@@ -89,7 +94,18 @@ def tally(facts: Iterable[Fact]) -> Tally:
                 counts.dimensions[fact.organization_id, dimension, hour, value, kind] += 1
         if fact.is_attempt:
             counts.attempts[fact.organization_id, fact.vmta, hour, fact.provider, fact.code // 100] += 1
+        _add_outcomes(counts, fact)
     return counts
+
+
+def _add_outcomes(counts: Tally, fact: Fact) -> None:
+    slot = auto_block.slot_of(fact.at)
+    scopes = ((Scope.DOMAIN, fact.sending_domain), (Scope.VMTA, fact.vmta), (Scope.PROVIDER, fact.provider))
+    for outcome in auto_block.outcomes(fact.type, fact.bounce_class):
+        counts.outcomes[fact.organization_id, Scope.ORGANIZATION.value, slot, "", outcome.value] += 1
+        for scope, value in scopes:
+            if value:
+                counts.outcomes[fact.organization_id, scope.value, slot, value, outcome.value] += 1
 
 
 def _properties(fact: Fact) -> list[tuple[str, str]]:

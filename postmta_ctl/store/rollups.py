@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.rollups import Fact, tally
-from postmta_ctl.store.tables import rollup_attempts, rollup_dimensions, rollup_types
+from postmta_ctl.store.tables import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
 
 
 async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
@@ -24,6 +24,7 @@ async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
     await _add(connection, rollup_types, counts.types)
     await _add(connection, rollup_dimensions, counts.dimensions)
     await _add(connection, rollup_attempts, counts.attempts)
+    await _add(connection, rollup_outcomes, counts.outcomes)
 
 
 async def _add(connection: AsyncConnection, table: Table, counts: Counter[Any]) -> None:

@@ -1,6 +1,7 @@
 """Every table, by subject. ``metadata`` knows them all."""
 
 from postmta_ctl.store.tables.audit import audit_log
+from postmta_ctl.store.tables.auto_block import auto_block_queues, auto_block_rules, auto_blocks
 from postmta_ctl.store.tables.base import metadata
 from postmta_ctl.store.tables.billing import (
     billing_details,
@@ -14,6 +15,7 @@ from postmta_ctl.store.tables.credits import credit_alerts, credit_balances, cre
 from postmta_ctl.store.tables.domains import dkim_keys, domains
 from postmta_ctl.store.tables.events import dead_letters, events
 from postmta_ctl.store.tables.identity import api_keys, invitations, organizations, refresh_tokens, sessions, users
+from postmta_ctl.store.tables.live_data import live_changes, live_files
 from postmta_ctl.store.tables.messages import (
     cancellations,
     idempotency_keys,
@@ -25,7 +27,8 @@ from postmta_ctl.store.tables.messages import (
 )
 from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releases
 from postmta_ctl.store.tables.queues import hold_nodes, queue_holds
-from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_types
+from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
+from postmta_ctl.store.tables.security import dnsbl_answers, dnsbl_health, vmta_listings
 from postmta_ctl.store.tables.suppressions import suppressions
 from postmta_ctl.store.tables.templates import template_versions, templates
 from postmta_ctl.store.tables.vmtas import retired_vmtas, vmtas
@@ -34,6 +37,9 @@ from postmta_ctl.store.tables.webhooks import webhook_attempts, webhook_deliveri
 __all__ = [
     "api_keys",
     "audit_log",
+    "auto_block_queues",
+    "auto_block_rules",
+    "auto_blocks",
     "billing_details",
     "blobs",
     "cancellations",
@@ -44,12 +50,16 @@ __all__ = [
     "credit_entries",
     "dead_letters",
     "dkim_keys",
+    "dnsbl_answers",
+    "dnsbl_health",
     "domains",
     "events",
     "hold_nodes",
     "idempotency_keys",
     "invitations",
     "invoices",
+    "live_changes",
+    "live_files",
     "message_contents",
     "message_tags",
     "messages",
@@ -66,6 +76,7 @@ __all__ = [
     "retired_vmtas",
     "rollup_attempts",
     "rollup_dimensions",
+    "rollup_outcomes",
     "rollup_types",
     "sessions",
     "subscriptions",
@@ -73,6 +84,7 @@ __all__ = [
     "template_versions",
     "templates",
     "users",
+    "vmta_listings",
     "vmtas",
     "webhook_attempts",
     "webhook_deliveries",

@@ -20,6 +20,7 @@ from postmta_ctl.store.tables.base import created_column, id_column, metadata, o
 from postmta_ctl.store.types import Id, Json, Timestamp
 
 _IN_BATCH = text("batch_id IS NOT NULL")
+_KEPT = text("block_id IS NOT NULL")
 
 messages = Table(
     "messages",
@@ -98,8 +99,10 @@ outbox = Table(
     Column("generation", Integer, nullable=False, default=1, comment="see core.inject: what the fence lets pass"),
     Column("alone", Boolean, nullable=False, default=False, comment="in a request of its own, since one failed whole"),
     Column("last_error", Text),
+    Column("block_id", Id, comment="of the block in auto_blocks that keeps it here"),
     Index(None, "due_at"),
     Index(None, "message_id"),
+    Index(None, "block_id", sqlite_where=_KEPT, postgresql_where=_KEPT),
 )
 
 cancellations = Table(

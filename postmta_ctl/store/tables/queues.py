@@ -17,6 +17,7 @@ queue_holds = Table(
     Column("author", String(320), nullable=False),
     Column("expires_at", Timestamp),
     Column("released_at", Timestamp, comment="no longer wanted; the row goes when every node has let go"),
+    Column("block_id", Id, comment="of the block in auto_blocks that holds it; null: somebody does"),
     created_column(),
     UniqueConstraint("queue"),
     Index(None, "organization_id"),

@@ -54,3 +54,17 @@ rollup_attempts = Table(
     Index(None, "organization_id", "hour"),
     sqlite_with_rowid=False,
 )
+
+rollup_outcomes = Table(
+    "rollup_outcomes",
+    metadata,
+    _organization(),
+    Column("scope", String(16), primary_key=True),
+    Column("slot", Timestamp, primary_key=True, comment="start of five minutes"),
+    Column("value", String(255), primary_key=True, comment="empty where the scope is the organization"),
+    Column("outcome", String(16), primary_key=True),
+    _count(),
+    # Kept for no longer than the longest window of a rule; this finds what may go.
+    Index(None, "slot"),
+    sqlite_with_rowid=False,
+)

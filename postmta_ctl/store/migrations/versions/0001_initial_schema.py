@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from postmta_ctl.store import types
+from postmta_ctl.store import append_only, types
 
 revision = "0001"
 down_revision = None
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("actor_id", sa.String(length=36), nullable=True),
         sa.Column("actor", sa.String(length=320), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
-        sa.Column("target_id", sa.String(length=64), nullable=False),
+        sa.Column("target_id", sa.String(length=400), nullable=False, comment="an id, or the name of a queue"),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("request_id", sa.String(length=128), nullable=False),
         sa.Column("before", types.Json(), nullable=True),
@@ -49,6 +49,27 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
+    )
+    op.create_table(
+        "dnsbl_answers",
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("list_id", sa.String(length=63), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False, comment="listed or clean: nothing else is kept"),
+        sa.Column("codes", types.Json(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("checked_at", types.Timestamp(), nullable=False),
+        sa.Column("expires_at", types.Timestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("address", "list_id", name=op.f("pk_dnsbl_answers")),
+    )
+    op.create_index(op.f("ix_dnsbl_answers_expires_at"), "dnsbl_answers", ["expires_at"], unique=False)
+    op.create_table(
+        "dnsbl_health",
+        sa.Column("list_id", sa.String(length=63), nullable=False),
+        sa.Column("health", sa.String(length=16), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("probes", types.Json(), nullable=False),
+        sa.Column("checked_at", types.Timestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("list_id", name=op.f("pk_dnsbl_health")),
     )
     op.create_table(
         "events",
@@ -905,6 +926,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("template_id", "version", name=op.f("pk_template_versions")),
     )
     op.create_table(
+        "vmta_listings",
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False, comment="the one that was checked"),
+        sa.Column("listings", types.Json(), nullable=False, comment="list id → since when, codes and reason"),
+        sa.Column("checked_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_vmta_listings_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("vmta_id", name=op.f("pk_vmta_listings")),
+    )
+    op.create_index(op.f("ix_vmta_listings_checked_at"), "vmta_listings", ["checked_at"], unique=False)
+    op.create_table(
         "webhook_deliveries",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("webhook_id", sa.String(length=36), nullable=False),
@@ -1031,6 +1064,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id"], unique=False)
     # ### end Alembic commands ###
+    for statement in append_only.guards(op.get_bind().dialect.name):
+        op.execute(statement)
 
 
 def downgrade() -> None:
@@ -1056,6 +1091,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_deliveries_webhook_id_due_at"), table_name="webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_due_at"), table_name="webhook_deliveries")
     op.drop_table("webhook_deliveries")
+    op.drop_index(op.f("ix_vmta_listings_checked_at"), table_name="vmta_listings")
+    op.drop_table("vmta_listings")
     op.drop_table("template_versions")
     op.drop_index(op.f("ix_sessions_user_id"), table_name="sessions")
     op.drop_table("sessions")
@@ -1159,9 +1196,14 @@ def downgrade() -> None:
         postgresql_where=sa.text("type = 'message.deferred'"),
     )
     op.drop_table("events")
+    op.drop_table("dnsbl_health")
+    op.drop_index(op.f("ix_dnsbl_answers_expires_at"), table_name="dnsbl_answers")
+    op.drop_table("dnsbl_answers")
     op.drop_table("dead_letters")
     op.drop_table("counters")
     op.drop_table("blobs")
     op.drop_index(op.f("ix_audit_log_organization_id_id"), table_name="audit_log")
     op.drop_table("audit_log")
     # ### end Alembic commands ###
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_change()")
