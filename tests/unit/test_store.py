@@ -12,12 +12,14 @@ from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import ConfigurationError
+from postmta_ctl.store import append_only
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import upgrade
-from postmta_ctl.store.tables import metadata, organizations
+from postmta_ctl.store.tables import audit_log, metadata, organizations
 from postmta_ctl.store.types import from_micros, to_micros
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -85,3 +87,38 @@ def test_microseconds_are_exact(moment: datetime) -> None:
 def test_another_engine_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match="mysql"):
         Database("mysql+aiomysql://x/y")
+
+
+ENTRY = {
+    "actor_kind": "system",
+    "actor": "postmta",
+    "action": "test",
+    "target_id": "t",
+    "address": "",
+    "request_id": "",
+    "created_at": NOW,
+}
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_log SET actor = 'nobody'", "DELETE FROM audit_log"])
+async def test_the_database_refuses_to_change_the_audit_log(db: Database, statement: str) -> None:
+    async with db.transaction() as connection:
+        await connection.execute(insert(audit_log).values(id=new_id(NOW), **ENTRY))
+    with pytest.raises(DBAPIError, match="audit_log is append-only"):
+        async with db.transaction() as connection:
+            await connection.execute(text(statement))
+    async with db.reading() as connection:
+        assert await connection.scalar(select(audit_log.c.actor)) == "postmta"
+
+
+@pytest.mark.parametrize("table", append_only.TABLES)
+async def test_every_append_only_table_has_its_triggers(db: Database, table: str) -> None:
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
+        if db.is_sqlite
+        else "SELECT tgname FROM pg_trigger WHERE tgrelid = CAST(:table AS regclass) AND NOT tgisinternal"
+    )
+    async with db.reading() as connection:
+        found = set(await connection.scalars(text(query), {"table": table}))
+    assert {f"{table}_no_update", f"{table}_no_delete"} <= found
+    assert db.is_sqlite or f"{table}_no_truncate" in found

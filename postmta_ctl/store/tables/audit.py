@@ -17,7 +17,7 @@ audit_log = Table(
     Column("actor_id", Id),
     Column("actor", String(320), nullable=False),
     Column("action", String(64), nullable=False),
-    Column("target_id", String(64), nullable=False),
+    Column("target_id", String(400), nullable=False, comment="an id, or the name of a queue"),
     Column("address", String(64), nullable=False),
     Column("request_id", String(128), nullable=False),
     Column("before", Json),
