@@ -17,6 +17,8 @@ from postmta_ctl.errors import NodeFailed, NodeUnreachable
 
 T = TypeVar("T")
 
+READY_SUSPENSIONS = "/api/admin/suspend-ready-q/v1"
+
 
 class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where a node is, and the token that it knows us by."""
@@ -33,6 +35,16 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str
     online_since: datetime
     version: str
+
+
+class ReadySuspension(msgspec.Struct, frozen=True, kw_only=True):
+    """A ready queue, of one source to one site, that nothing leaves from."""
+
+    id: str
+    name: str
+    """``source->site@smtp_client``."""
+    reason: str
+    expires: datetime
 
 
 class NodeTimeout(NodeFailed):
@@ -95,8 +107,23 @@ class KumodClient:
 
     async def end_suspension(self, node: NodeAddress, suspension_id: str) -> None:
         """``DELETE /api/admin/suspend/v1``, which answers in plain text; one that the node does not know has ended."""
+        await self._end(node, "/api/admin/suspend/v1", suspension_id)
+
+    async def ready_suspensions(self, node: NodeAddress) -> list[ReadySuspension]:
+        """``GET /api/admin/suspend-ready-q/v1``: those in force."""
+        return _decode(node, await self._call(node, "GET", READY_SUSPENSIONS), list[ReadySuspension])
+
+    async def suspend_ready(self, node: NodeAddress, body: dict[str, str]) -> None:
+        """``POST /api/admin/suspend-ready-q/v1``; takes the place of another suspension of the same queue."""
+        await self._call(node, "POST", READY_SUSPENSIONS, msgspec.json.encode(body))
+
+    async def end_ready_suspension(self, node: NodeAddress, suspension_id: str) -> None:
+        """``DELETE /api/admin/suspend-ready-q/v1``; one that the node does not know has ended."""
+        await self._end(node, READY_SUSPENSIONS, suspension_id)
+
+    async def _end(self, node: NodeAddress, path: str, suspension_id: str) -> None:
         try:
-            await self._call(node, "DELETE", "/api/admin/suspend/v1", msgspec.json.encode({"id": suspension_id}))
+            await self._call(node, "DELETE", path, msgspec.json.encode({"id": suspension_id}))
         except NodeRefused as error:
             if error.http_status != 404:
                 raise

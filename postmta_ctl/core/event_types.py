@@ -21,6 +21,10 @@ EVENT_TYPES = {
     "message.clicked": "A tracked link was followed.",
     "message.unsubscribed": "The recipient asked for no more mail.",
     "credits.low": "A credit balance has fallen to the threshold of an alert.",
+    "vmta.paused": "Nothing leaves from a vMTA, by request or by a rule, until it is resumed.",
+    "vmta.resumed": "Mail leaves from a vMTA again.",
+    "vmta.listed": "A DNS blocklist has listed the address of a vMTA.",
+    "vmta.delisted": "It is no longer on the list.",
     "webhook.disabled": "An endpoint gets no more events: it is gone, or has failed for days.",
 }
 """Type → what it means."""

@@ -14,6 +14,7 @@ import msgspec
 
 _SCHEDULED = re.compile(r'scheduled_count\{queue="(.*)"\} ([0-9.e+]+)\Z')
 _READY = re.compile(r'ready_count\{service="smtp_client:(.*?)->(.*)@smtp_client"\} ([0-9.e+]+)\Z')
+_CONNECTIONS = re.compile(r'connection_count\{service="smtp_client:(.*?)->(.*)@smtp_client"\} ([0-9.e+]+)\Z')
 _QUEUED = re.compile(r'queued_count_by_provider_and_pool\{provider="(.*)", ?pool="(.*)"\} ([0-9.e+]+)\Z')
 _QUEUED_TURNED = re.compile(r'queued_count_by_provider_and_pool\{pool="(.*)", ?provider="(.*)"\} ([0-9.e+]+)\Z')
 
@@ -27,11 +28,13 @@ class QueueMetrics(msgspec.Struct, frozen=True):
     """By egress source and site."""
     queued: Counter[tuple[str, str]]
     """By provider and pool, scheduled and ready together."""
+    connections: Counter[tuple[str, str]]
+    """Open ones, by egress source and site."""
 
 
 def empty() -> QueueMetrics:
     """Metrics of no node."""
-    return QueueMetrics(Counter(), Counter(), Counter())
+    return QueueMetrics(Counter(), Counter(), Counter(), Counter())
 
 
 def add_line(metrics: QueueMetrics, line: str) -> None:
@@ -40,6 +43,8 @@ def add_line(metrics: QueueMetrics, line: str) -> None:
         metrics.scheduled[found[1]] += int(float(found[2]))
     elif found := _READY.match(line):
         metrics.ready[found[1], found[2]] += int(float(found[3]))
+    elif found := _CONNECTIONS.match(line):
+        metrics.connections[found[1], found[2]] += int(float(found[3]))
     elif found := _QUEUED.match(line):
         metrics.queued[found[1], found[2]] += int(float(found[3]))
     elif found := _QUEUED_TURNED.match(line):
@@ -53,4 +58,5 @@ def total(several: Iterable[QueueMetrics]) -> QueueMetrics:
         found.scheduled.update(one.scheduled)
         found.ready.update(one.ready)
         found.queued.update(one.queued)
+        found.connections.update(one.connections)
     return found

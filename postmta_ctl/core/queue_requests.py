@@ -1,4 +1,4 @@
-"""Requests to KumoMTA's admin API that act on scheduled queues (docs: reference/http/kumod).
+"""Requests to KumoMTA's admin API that act on queues (docs: reference/http/kumod).
 
 A node ANDs the criteria of such a request, passes over those it does not know, and takes a request without any for
 one about *every* queue, the log hook's own included. So requests are made here and nowhere else, from a scope that
@@ -7,6 +7,7 @@ cannot be empty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -71,6 +72,19 @@ def suspend(queue: str, reason: str, expires: datetime) -> dict[str, Any]:
     if not queue:
         raise ValueError("a suspension without a queue's name would hold every queue of the node")
     return {"queue_names": [queue], "reason": reason, "expires": expires.isoformat()}
+
+
+def suspend_ready(queue: str, reason: str, expires: datetime) -> dict[str, Any]:
+    """Body of ``POST /api/admin/suspend-ready-q/v1``: nothing leaves from one source to one site until it expires.
+
+    What is in the ready queue goes back to its scheduled queue and leaves by the other sources of its pool, if any.
+
+    Raises:
+        ValueError: It is no name of a ready queue.
+    """
+    if not re.fullmatch(r"[^>]+->.+@smtp_client", queue):
+        raise ValueError(f"{queue!r} is no ready queue of mail")
+    return {"name": queue, "reason": reason, "expires": expires.isoformat()}
 
 
 def groups(pairs: Iterable[tuple[QueueScope, str]]) -> list[tuple[QueueScope, list[str]]]:

@@ -9,12 +9,15 @@ import msgspec
 from postmta_ctl.features.auth.sessions import forget_sessions
 from postmta_ctl.features.billing.subscriptions import renew_ended
 from postmta_ctl.features.credits.alerts import watch_balances
+from postmta_ctl.features.live_data.jobs import refresh_live_data
 from postmta_ctl.features.messages.cancelling import cancel_at_nodes
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
 from postmta_ctl.features.queues.holds import reconcile_holds
+from postmta_ctl.features.security.blocklists.monitor import watch_listings
+from postmta_ctl.features.vmtas.pausing import keep_pauses
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
 from postmta_ctl.system import System
@@ -36,11 +39,14 @@ JOBS: tuple[Job, ...] = (
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
+    Job(name="live data", every=1.0, run=refresh_live_data),
     Job(name="deliver webhooks", every=0.1, run=deliver_webhooks),
     Job(name="forget webhook deliveries", every=60.0, run=forget_deliveries),
     Job(name="forget logins", every=3600.0, run=forget_sessions),
     Job(name="hold queues", every=5.0, run=reconcile_holds),
+    Job(name="keep vMTAs paused", every=5.0, run=keep_pauses),
     Job(name="forget idempotency keys", every=600.0, run=forget_answers),
     Job(name="watch credit balances", every=5.0, run=watch_balances),
     Job(name="renew subscriptions", every=60.0, run=renew_ended),
+    Job(name="watch blocklists", every=60.0, run=watch_listings),
 )

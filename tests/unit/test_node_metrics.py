@@ -15,6 +15,8 @@ tokio_io_driver_ready_count 5
 ready_count{service="smtp_client"} 9
 ready_count{service="smtp_client:acme.mx1.r2->(mx1|mx2).mail.example@smtp_client"} 9
 ready_count{service="lua:unspecified->postmta.log_hook@lua:make.postmta"} 3
+connection_count{service="smtp_client"} 1
+connection_count{service="smtp_client:acme.mx1.r2->(mx1|mx2).mail.example@smtp_client"} 2
 queued_count_by_provider{provider="gmail"} 8
 queued_count_by_provider_and_pool{pool="acme",provider="gmail"} 7
 queued_count_by_provider_and_pool{provider="outlook", pool="acme.mx1"} 1e3
@@ -29,6 +31,7 @@ def test_only_what_tells_of_queues_is_read() -> None:
         add_line(metrics, line)
     assert metrics.scheduled == {"spring:acme@example.org": 42, 'acme@odd"} 1 {queue="x': 7}
     assert metrics.ready == {("acme.mx1.r2", "(mx1|mx2).mail.example"): 9}
+    assert metrics.connections == {("acme.mx1.r2", "(mx1|mx2).mail.example"): 2}
     assert metrics.queued == {("gmail", "acme"): 7, ("outlook", "acme.mx1"): 1000}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from postmta_ctl.core.queue_requests import MAX_CANCELLED, QueueScope, cancel, flush, groups, suspend
+from postmta_ctl.core.queue_requests import MAX_CANCELLED, QueueScope, cancel, flush, groups, suspend, suspend_ready
 
 SCOPE = QueueScope(tenant="acme", domain="example.org")
 SPRING = QueueScope(tenant="acme", domain="example.org", campaign="spring")
@@ -38,6 +38,17 @@ def test_a_suspension_names_its_queue() -> None:
     assert set(request) == SUSPEND_FIELDS
     with pytest.raises(ValueError, match="every queue"):
         suspend("", "x", datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def test_a_suspension_of_a_ready_queue_names_source_and_site() -> None:
+    name = "acme.mx1.r2->(mx1|mx2).mail.example@smtp_client"
+    assert suspend_ready(name, "x", datetime(2026, 11, 22, tzinfo=UTC))["name"] == name
+
+
+@pytest.mark.parametrize("name", ["", "->", "acme.mx1.r2", "acme.mx1.r2->mx", "unspecified->x@lua:make.postmta"])
+def test_what_is_no_ready_queue_of_mail_is_not_suspended(name: str) -> None:
+    with pytest.raises(ValueError, match="no ready queue"):
+        suspend_ready(name, "x", datetime(2026, 11, 22, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("count", [0, MAX_CANCELLED + 1])

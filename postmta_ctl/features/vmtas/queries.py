@@ -78,6 +78,18 @@ async def of_all(connection: AsyncConnection) -> list[tuple[str, VmtaRow]]:
     return sorted(found, key=lambda one: (one[0], one[1].name))
 
 
+async def paused_until(connection: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
+    """Organization and id of those whose pause is over by now."""
+    query = select(vmtas.c.organization_id, vmtas.c.id).where(vmtas.c.paused_until <= now)
+    return [(row.organization_id, row.id) for row in await connection.execute(query)]
+
+
+async def flushed(connection: AsyncConnection, row: VmtaRow) -> None:
+    """What waited for the vMTA has been tried, unless it was switched again meanwhile."""
+    same = (vmtas.c.id == row.id, vmtas.c.resumed_at == row.resumed_at)
+    await connection.execute(update(vmtas).where(*same).values(resumed_at=None))
+
+
 async def add(connection: AsyncConnection, row: VmtaRow) -> None:
     """Insert a vMTA."""
     await connection.execute(insert(vmtas).values(**msgspec.structs.asdict(row)))

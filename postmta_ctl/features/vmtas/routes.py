@@ -3,8 +3,8 @@
 from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
-from postmta_ctl.features.vmtas import service
-from postmta_ctl.features.vmtas.schemas import Vmta, VmtaCreate, VmtaUpdate
+from postmta_ctl.features.vmtas import pausing, service
+from postmta_ctl.features.vmtas.schemas import PauseRequest, Vmta, VmtaCreate, VmtaSwitched, VmtaUpdate
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
 
@@ -35,6 +35,20 @@ async def update_vmta(
     return tagged(await service.update(system, principal, vmta_id, data, unchanged))
 
 
+@post("/{vmta_id:str}/pause", opt=scope("vmtas:write"), status_code=200, summary="Pause vMTA sending")
+async def pause_vmta(
+    system: TheSystem, principal: Caller, vmta_id: FromPath[str], data: JSONBody[PauseRequest | None] = None
+) -> VmtaSwitched:
+    """Nodes stop at once, but for what is being transmitted. Its mail leaves from the other vMTAs, if any, or waits."""
+    return await pausing.pause_by_request(system, principal, vmta_id, data)
+
+
+@post("/{vmta_id:str}/resume", opt=scope("vmtas:write"), status_code=200, summary="Resume vMTA sending")
+async def resume_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str]) -> VmtaSwitched:
+    """Mail leaves from it again when the release that says so is published. Its warm-up goes on where it stood."""
+    return await pausing.resume_by_request(system, principal, vmta_id)
+
+
 @delete("/{vmta_id:str}", opt=scope("vmtas:write"), summary="Delete a vMTA")
 async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str], unchanged: Unchanged) -> None:
     """Refused with 409 while accepted mail that must leave from it waits for a node."""
@@ -42,5 +56,7 @@ async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[st
 
 
 router = Router(
-    "/api/v1/vmtas", route_handlers=[create_vmta, list_vmtas, get_vmta, update_vmta, delete_vmta], tags=["vMTAs"]
+    "/api/v1/vmtas",
+    route_handlers=[create_vmta, list_vmtas, get_vmta, update_vmta, pause_vmta, resume_vmta, delete_vmta],
+    tags=["vMTAs"],
 )

@@ -64,6 +64,16 @@ class WebhookDisabledData(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: datetime
 
 
+class VmtaData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of ``vmta.paused`` and ``vmta.resumed``."""
+
+    vmta_id: str
+    vmta: str
+    """Its name."""
+    author: str
+    reason: str | None = None
+
+
 class TestData(msgspec.Struct, frozen=True, kw_only=True):
     """``data`` of ``webhook.test``."""
 
