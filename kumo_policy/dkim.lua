@@ -33,7 +33,8 @@ function M.new(bundle)
         domain = domain,
         selector = key.selector,
         headers = HEADERS,
-        key = string.format('%s/keys/%s/%s.key', bundle.dir, domain, key.selector),
+        -- KumoMTA keeps a key that it loaded, or did not find, by its path: the id makes each key's path its own.
+        key = string.format('%s/keys/%s/%s.%s.key', bundle.dir, domain, key.selector, key.id),
         over_sign = key.algorithm == 'rsa-sha256',
       }
       message:dkim_sign(signer)

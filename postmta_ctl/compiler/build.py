@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+import msgspec
+
 from postmta_ctl.compiler import warmup
 from postmta_ctl.compiler.model import (
     Installation,
@@ -182,6 +184,6 @@ def _domain_shards(domains: tuple[SendingDomain, ...]) -> tuple[Table, ...]:
         keys = sorted(domain.keys, key=lambda key: (_SIGNING_ORDER.index(key.algorithm), key.selector))
         shards[shard_of(domain.name, len(shards))][domain.name] = {
             "organization": domain.organization,
-            "keys": [{"selector": key.selector, "algorithm": key.algorithm} for key in keys],
+            "keys": [msgspec.structs.asdict(key) for key in keys],
         }
     return shards

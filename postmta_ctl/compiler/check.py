@@ -178,6 +178,8 @@ def _domain(domain: SendingDomain) -> Iterator[Finding]:
     for key in domain.keys:
         if not formats.is_selector(key.selector):
             yield Finding(code="bad-selector", message=f"{key.selector!r} is no DKIM selector", where=where)
+        if not formats.is_key_id(key.id):
+            yield Finding(code="bad-key-id", message=f"{key.id!r} cannot be part of a file's name", where=where)
         if key.algorithm not in _ALGORITHMS:
             message = f"{key.algorithm!r} is none of {', '.join(_ALGORITHMS)}"
             yield Finding(code="bad-algorithm", message=message, where=where)

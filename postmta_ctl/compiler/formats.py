@@ -8,6 +8,7 @@ import re
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 _SELECTOR = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\Z")
+_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _RATE = re.compile(
     r"(?:local:)?([0-9][0-9_,]*)/[0-9]*(?:h|hr|hour|m|min|minute|s|sec|second|d|day)(?:,max_burst=[0-9][0-9_,]*)?\Z"
 )
@@ -25,6 +26,11 @@ def is_host(value: str) -> bool:
 def is_selector(value: str) -> bool:
     """A DKIM selector of one label (RFC 6376, 3.1); also a safe file name."""
     return _SELECTOR.match(value) is not None
+
+
+def is_key_id(value: str) -> bool:
+    """An id that can be part of a file's name."""
+    return _KEY_ID.match(value) is not None
 
 
 def is_address(value: str) -> bool:

@@ -83,6 +83,8 @@ class SigningKey(Struct, frozen=True):
     selector: str
     algorithm: str
     """``rsa-sha256`` or ``ed25519-sha256`` (RFC 6376, RFC 8463)."""
+    id: str
+    """Part of the file's name: KumoMTA keeps a loaded key by its path, so another key needs another path."""
 
 
 class SendingDomain(Struct, frozen=True):

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,26 +47,36 @@ def write_node_files(
     ingest_url: str,
     ingest_token: str,
     admin_token: str,
+    unsubscribe_url: str = "",
+    unsubscribe_key: str = "",
     owner: str | None = None,
 ) -> None:
     """Write launcher and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
     node = {"node": node_name, "ingest_url": ingest_url, "ingest_token": ingest_token, "admin_token": admin_token}
+    node |= {"unsubscribe_url": unsubscribe_url, "unsubscribe_key": unsubscribe_key}
     replace_file(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
     text = msgspec.json.format(msgspec.json.encode(node), indent=1)
     replace_file(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
 
 
-def key_path(policy_dir: Path, domain: str, selector: str) -> Path:
+class KeyFile(NamedTuple):
+    """What names the file of a private DKIM key."""
+
+    domain: str
+    selector: str
+    key_id: str
+    """KumoMTA keeps a loaded key for minutes whatever happens to its file, and a missing one as missing: so no two
+    keys ever share a path."""
+
+
+def key_path(policy_dir: Path, file: KeyFile) -> Path:
     """Where the policy looks for a private DKIM key."""
-    return policy_dir / "keys" / domain / f"{selector}.key"
+    return policy_dir / "keys" / file.domain / f"{file.selector}.{file.key_id}.key"
 
 
-def write_key(policy_dir: Path, domain: str, selector: str, pem: bytes, owner: str | None = None) -> None:
-    """Write one private DKIM key (PEM, PKCS #8), readable for ``owner`` alone.
-
-    A new key needs a new selector: KumoMTA keeps a loaded key for minutes whatever happens to its file.
-    """
-    path = key_path(policy_dir, domain, selector)
+def write_key(policy_dir: Path, file: KeyFile, pem: bytes, owner: str | None = None) -> None:
+    """Write one private DKIM key (PEM, PKCS #8), readable for ``owner`` alone."""
+    path = key_path(policy_dir, file)
     for folder in (policy_dir / "keys", path.parent):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _give(folder, owner)

@@ -26,8 +26,8 @@ from postmta_ctl.compiler.render import render
 from postmta_ctl.luavm import ManualClock, Message, NodeRuntime
 
 KEYS = (
-    SigningKey(selector="p2026r", algorithm="rsa-sha256"),
-    SigningKey(selector="p2026e", algorithm="ed25519-sha256"),
+    SigningKey(selector="p2026r", algorithm="rsa-sha256", id="1"),
+    SigningKey(selector="p2026e", algorithm="ed25519-sha256", id="2"),
 )
 
 
@@ -85,7 +85,7 @@ class Fleet:
         )
         for domain in ("acme.example", "news.acme.example", "globex.example"):
             for key in KEYS:
-                node_files.write_key(folder, domain, key.selector, keys[key.algorithm])
+                node_files.write_key(folder, node_files.KeyFile(domain, key.selector, key.id), keys[key.algorithm])
         self.publish(bundle, release=7)
 
     def publish(self, bundle: Bundle, release: int) -> None:

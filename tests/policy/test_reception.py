@@ -136,7 +136,7 @@ def test_an_added_field_breaks_the_rsa_signature(vm: Any, fleet: Any, private_ke
 
 
 def test_a_missing_key_fails_the_message_and_leaves_the_fence_open(vm: Any, fleet: Any) -> None:
-    path = fleet.folder / "keys/acme.example/p2026e.key"
+    path = fleet.folder / "keys/acme.example/p2026e.2.key"
     path.rename(path.with_suffix(".away"))
     with pytest.raises(PolicyError):
         vm.http_message_generated(fleet.message(tenant="acme", rid="r-1"))

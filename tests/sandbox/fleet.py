@@ -24,8 +24,8 @@ from postmta_ctl.compiler.render import render
 
 ADMIN_TOKEN = "admin-token-of-the-test"
 INGEST_TOKEN = "ingest-token-of-the-test"
-RSA = SigningKey(selector="p1r", algorithm="rsa-sha256")
-ED25519 = SigningKey(selector="p1e", algorithm="ed25519-sha256")
+RSA = SigningKey(selector="p1r", algorithm="rsa-sha256", id="1")
+ED25519 = SigningKey(selector="p1e", algorithm="ed25519-sha256", id="2")
 
 
 def make_model(**installation: Any) -> PolicyModel:
@@ -69,7 +69,7 @@ class PolicyFolder:
         )
         for domain in ("acme.test", "bolt.test"):
             for key in (RSA, ED25519):
-                node_files.write_key(folder, domain, key.selector, pems[key.algorithm])
+                node_files.write_key(folder, node_files.KeyFile(domain, key.selector, key.id), pems[key.algorithm])
 
     @contextmanager
     def changed(self, name: str, text: str) -> Iterator[None]:

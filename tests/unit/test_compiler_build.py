@@ -124,7 +124,7 @@ def test_listener_settings_are_kept() -> None:
 
 def test_keys_are_signed_with_in_order_rsa_before_ed25519() -> None:
     keys = tuple(
-        SigningKey(selector=selector, algorithm=algorithm)
+        SigningKey(selector=selector, algorithm=algorithm, id="1")
         for selector, algorithm in (("a", "ed25519-sha256"), ("z", "rsa-sha256"), ("b", "rsa-sha256"))
     )
     domain = SendingDomain(name="acme.example", organization="acme", keys=keys)

@@ -19,7 +19,7 @@ from postmta_ctl.compiler.model import (
 )
 
 VMTA = VirtualMta(organization="acme", name="mx1", address="192.0.2.1", ehlo_domain="mx1.example")
-KEY = SigningKey(selector="s1", algorithm="rsa-sha256")
+KEY = SigningKey(selector="s1", algorithm="rsa-sha256", id="1")
 DOMAIN = SendingDomain(name="acme.example", organization="acme", keys=(KEY,))
 MODEL = PolicyModel(
     installation=Installation(bounce_domain="bounce.example", http_listeners=(Listener(address="127.0.0.1:8000"),)),
@@ -70,6 +70,7 @@ def test_vmtas(change: dict[str, Any], code: str) -> None:
         ({"organization": "globex"}, "unknown-organization"),
         ({"keys": (replace(KEY, selector="../x"),)}, "bad-selector"),
         ({"keys": (replace(KEY, algorithm="rsa-sha1"),)}, "bad-algorithm"),
+        ({"keys": (replace(KEY, id="../x"),)}, "bad-key-id"),
         ({"keys": (KEY, KEY)}, "duplicate-selector"),
     ],
 )

@@ -46,14 +46,15 @@ def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_key_is_for_the_owner_alone_and_replaced_whole(tmp_path: Path) -> None:
-    node_files.write_key(tmp_path, "acme.example", "s1", b"longer than the next")
-    node_files.write_key(tmp_path, "acme.example", "s1", b"PEM")
-    path = tmp_path / "keys/acme.example/s1.key"
-    assert path == node_files.key_path(tmp_path, "acme.example", "s1")
+    file = node_files.KeyFile("acme.example", "s1", "k1")
+    node_files.write_key(tmp_path, file, b"longer than the next")
+    node_files.write_key(tmp_path, file, b"PEM")
+    path = tmp_path / "keys/acme.example/s1.k1.key"
+    assert path == node_files.key_path(tmp_path, file)
     assert path.read_bytes() == b"PEM"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert [each.name for each in path.parent.iterdir()] == ["s1.key"]
+    assert [each.name for each in path.parent.iterdir()] == ["s1.k1.key"]
 
 
 def test_a_switch_is_read_back(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.core import dkim, domain_names, secrets
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.features.domains import queries
@@ -36,15 +37,12 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 class PrivateKey(msgspec.Struct, frozen=True, kw_only=True):
     """A private key in the clear, on its way to a node. Never logged, never returned by the API."""
 
-    domain: str
-    selector: str
-    key_id: str
-    """Of another key when the domain was made anew with the same selector."""
+    file: KeyFile
     pem: bytes
     """PKCS #8."""
 
     def __repr__(self) -> str:
-        return f"PrivateKey({self.domain!r}, {self.selector!r})"
+        return f"PrivateKey({self.file!r})"
 
 
 def parse_selector(text: str) -> str:
@@ -79,7 +77,7 @@ def _new_key(
 
 
 async def private_keys(system: System, connection: AsyncConnection, names: Collection[str]) -> list[PrivateKey]:
-    """The private keys of those of the named domains that are verified, for the nodes to sign with.
+    """The private keys of those of the named domains that were verified, for the nodes to sign with.
 
     Raises:
         SealError: The master key is another than that of the time when a key was made, or the row was tampered with.
@@ -87,9 +85,7 @@ async def private_keys(system: System, connection: AsyncConnection, names: Colle
     rows = await queries.sealed_keys(connection, names)
     return [
         PrivateKey(
-            domain=row.name,
-            selector=row.selector,
-            key_id=row.id,
+            file=KeyFile(row.name, row.selector, row.id),
             pem=secrets.unseal(
                 system.keys.master_key, row.sealed_private_key, aad=_place(row.domain_id, row.name, row.selector)
             ),

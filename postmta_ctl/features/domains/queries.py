@@ -18,6 +18,10 @@ from postmta_ctl.store.tables import dkim_keys, domains, messages, organizations
 Status = Literal["pending", "verified", "failing"]
 VERIFIED: Status = "verified"
 
+KeyState = Literal["pending", "active", "retiring", "retired"]
+KEYS_ON_NODES = ("active", "retiring")
+"""Those that sign, and those that a node signs by that runs an older release still."""
+
 _NAMES_PER_QUERY = 1000
 """Both engines limit how many parameters a statement may have."""
 
@@ -111,20 +115,20 @@ async def keys_of(connection: AsyncConnection, rows: Sequence[DomainRow]) -> dic
 async def signing_keys(connection: AsyncConnection) -> tuple[SendingDomain, ...]:
     """Every verified domain with its keys, as the policy is made of them; sorted by name."""
     query = (
-        select(domains.c.name, organizations.c.slug, dkim_keys.c.selector, dkim_keys.c.algorithm)
+        select(domains.c.name, organizations.c.slug, dkim_keys.c.selector, dkim_keys.c.algorithm, dkim_keys.c.id)
         .join_from(domains, organizations)
         .join(dkim_keys, dkim_keys.c.domain_id == domains.c.id)
-        .where(domains.c.status == VERIFIED)
+        .where(domains.c.status == VERIFIED, dkim_keys.c.state == "active")
         .order_by(dkim_keys.c.id)
     )
     found: defaultdict[tuple[str, str], list[SigningKey]] = defaultdict(list)
     for row in await connection.execute(query):
-        found[row.name, row.slug].append(SigningKey(selector=row.selector, algorithm=row.algorithm))
+        found[row.name, row.slug].append(SigningKey(selector=row.selector, algorithm=row.algorithm, id=row.id))
     return tuple(SendingDomain(name=name, organization=slug, keys=tuple(keys)) for (name, slug), keys in found.items())
 
 
 async def sealed_keys(connection: AsyncConnection, names: Collection[str]) -> list[SealedKeyRow]:
-    """The private keys of those of the named domains that are verified."""
+    """The private keys of those of the named domains that organizations have proved to be theirs."""
     ordered = sorted(names)
     query = select(
         *(dkim_keys.c[name] for name in SealedKeyRow.__struct_fields__ if name != "name"), domains.c.name
@@ -132,7 +136,12 @@ async def sealed_keys(connection: AsyncConnection, names: Collection[str]) -> li
     found = []
     for start in range(0, len(ordered), _NAMES_PER_QUERY):
         some = ordered[start : start + _NAMES_PER_QUERY]
-        asked = query.where(domains.c.status == VERIFIED, domains.c.name.in_(some)).order_by(dkim_keys.c.id)
+        asked = query.where(
+            domains.c.verified_at.is_not(None),
+            domains.c.name.in_(some),
+            dkim_keys.c.state.in_(KEYS_ON_NODES),
+            dkim_keys.c.sealed_private_key.is_not(None),
+        ).order_by(dkim_keys.c.id)
         found += [SealedKeyRow(**row) for row in (await connection.execute(asked)).mappings()]
     return found
 

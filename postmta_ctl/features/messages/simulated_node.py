@@ -14,7 +14,7 @@ from typing import Any
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.names import parse_source
-from postmta_ctl.compiler.node_files import key_path, write_node_files
+from postmta_ctl.compiler.node_files import KeyFile, key_path, write_node_files
 from postmta_ctl.core.inject import InjectItem, pack
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.features.messages.simulation_schemas import (
@@ -182,7 +182,7 @@ def _write_stand_ins(folder: Path, bundle: Bundle) -> None:
         if path.startswith("data/domains/"):
             for domain, entry in json.loads(content).items():
                 for key in entry["keys"]:
-                    place = key_path(folder, domain, key["selector"])
+                    place = key_path(folder, KeyFile(domain, key["selector"], key["id"]))
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(stand_in_key(key["algorithm"]))
 

@@ -6,15 +6,12 @@ changed, and removes only what was written by one before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
-from postmta_ctl.compiler.node_files import key_path, replace_file, sync_folder, write_key
-
-KeyFile = tuple[str, str]
-"""Domain and selector: what names the file of a key."""
+from postmta_ctl.compiler.node_files import KeyFile, key_path, replace_file, sync_folder, write_key
 
 _INDEX = "keys.json"
 
@@ -25,48 +22,57 @@ class _Entry(msgspec.Struct, frozen=True):
     key_id: str
 
 
-def missing(policy_dir: Path, wanted: Mapping[KeyFile, str]) -> list[KeyFile]:
-    """The keys whose file is not there, or holds an earlier key of that domain and selector.
-
-    Args:
-        policy_dir: The node's folder.
-        wanted: Id of the key for each file.
-    """
+def missing(policy_dir: Path, wanted: Collection[KeyFile]) -> list[KeyFile]:
+    """The keys whose file is not there."""
     there = _index(policy_dir)
-    return [
-        file for file, key_id in wanted.items() if there.get(file) != key_id or not key_path(policy_dir, *file).exists()
-    ]
+    return sorted(file for file in wanted if file not in there or not key_path(policy_dir, file).exists())
 
 
-def write(policy_dir: Path, keys: Mapping[KeyFile, bytes], ids: Mapping[KeyFile, str], owner: str | None) -> None:
+def write(policy_dir: Path, keys: Mapping[KeyFile, bytes], owner: str | None) -> None:
     """Write keys (PEM), and note them in the index.
 
     Killed in between, the index names fewer files than there are, and the next publication writes those again.
     """
-    for (domain, selector), pem in keys.items():
-        write_key(policy_dir, domain, selector, pem, owner)
-    _write_index(policy_dir, _index(policy_dir) | {file: ids[file] for file in keys}, owner)
+    for file, pem in keys.items():
+        write_key(policy_dir, file, pem, owner)
+    _write_index(policy_dir, _index(policy_dir) | keys.keys(), owner)
 
 
-def remove_others(policy_dir: Path, wanted: Mapping[KeyFile, str], owner: str | None) -> None:
+def remove_others(policy_dir: Path, wanted: Collection[KeyFile], owner: str | None) -> None:
     """Remove the keys that a publication wrote and that the running release has no use for."""
     there = _index(policy_dir)
-    for file in there.keys() - wanted.keys():
-        path = key_path(policy_dir, *file)
+    _remove(policy_dir, there.difference(wanted))
+    _write_index(policy_dir, there.intersection(wanted), owner)
+
+
+def remove(policy_dir: Path, unwanted: Collection[KeyFile], owner: str | None) -> None:
+    """Remove these keys, as far as they are there.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    there = _index(policy_dir)
+    _remove(policy_dir, unwanted)
+    if there.intersection(unwanted):
+        _write_index(policy_dir, there.difference(unwanted), owner)
+
+
+def _remove(policy_dir: Path, files: Collection[KeyFile]) -> None:
+    for file in files:
+        path = key_path(policy_dir, file)
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
             sync_folder(path.parent)
-    _write_index(policy_dir, {file: there[file] for file in there if file in wanted}, owner)
 
 
-def _index(policy_dir: Path) -> dict[KeyFile, str]:
+def _index(policy_dir: Path) -> set[KeyFile]:
     path = policy_dir / _INDEX
     if not path.exists():
-        return {}
+        return set()
     entries = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
-    return {(entry.domain, entry.selector): entry.key_id for entry in entries}
+    return {KeyFile(entry.domain, entry.selector, entry.key_id) for entry in entries}
 
 
-def _write_index(policy_dir: Path, ids: Mapping[KeyFile, str], owner: str | None) -> None:
-    entries = [_Entry(domain, selector, key_id) for (domain, selector), key_id in sorted(ids.items())]
+def _write_index(policy_dir: Path, files: Collection[KeyFile], owner: str | None) -> None:
+    entries = [_Entry(*file) for file in sorted(files)]
     replace_file(policy_dir / _INDEX, msgspec.json.encode(entries) + b"\n", mode=0o600, owner=owner)

@@ -144,7 +144,7 @@ async def _take_up(system: System, draft: Draft) -> None:
 
 async def _target(system: System, number: int, bundle: Bundle) -> Target:
     async with system.db.reading() as connection:
-        return Target(number=number, bundle=bundle, keys=await queries.key_ids(connection))
+        return Target(number=number, bundle=bundle, keys=await queries.key_files(connection))
 
 
 async def catch_up(system: System, *, seen_after: datetime) -> list[NodeOutcome]:

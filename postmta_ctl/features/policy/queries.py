@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.bundle import ChangeClass
+from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.features.policy.proofs import Proof
 from postmta_ctl.store.tables import blobs, dkim_keys, domains, organizations, policy_changes, releases
 
@@ -52,14 +53,18 @@ async def slugs(connection: AsyncConnection) -> list[str]:
     return list(await connection.scalars(select(organizations.c.slug).order_by(organizations.c.slug)))
 
 
-async def key_ids(connection: AsyncConnection) -> dict[tuple[str, str], str]:
-    """Id of each DKIM key of a verified domain, by domain and selector."""
+async def key_files(connection: AsyncConnection) -> frozenset[KeyFile]:
+    """The DKIM keys that belong on nodes: those that sign, and those that did until lately.
+
+    The latter since a node that is away may run an older release, and signs by it when it is back. A domain that
+    fails for a while keeps its keys there, so that no release names a key that was taken away under its hands.
+    """
     query = (
         select(domains.c.name, dkim_keys.c.selector, dkim_keys.c.id)
         .join_from(dkim_keys, domains)
-        .where(domains.c.status == "verified")
+        .where(domains.c.verified_at.is_not(None), dkim_keys.c.state.in_(("active", "retiring")))
     )
-    return {(row.name, row.selector): row.id for row in await connection.execute(query)}
+    return frozenset(KeyFile(*row) for row in await connection.execute(query))
 
 
 async def pending(connection: AsyncConnection) -> list[ChangeRow]:

@@ -16,7 +16,7 @@ from postmta_ctl.compiler.build import build
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
 from postmta_ctl.compiler.model import PolicyModel, SendingDomain
-from postmta_ctl.compiler.node_files import key_path, switch_release, write_node_files
+from postmta_ctl.compiler.node_files import KeyFile, key_path, switch_release, write_node_files
 from postmta_ctl.core import dkim
 from postmta_ctl.features.nodes.release_files import put_release
 from postmta_ctl.luavm import Message, NodeRuntime, PolicyError, Vm, no_network
@@ -76,7 +76,7 @@ def _lay_out(folder: Path, bundle: Bundle, domains: list[SendingDomain]) -> None
     write_node_files(folder, node_name="rehearsal", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
     for domain in domains:
         for key in domain.keys:
-            path = key_path(folder, domain.name, key.selector)
+            path = key_path(folder, KeyFile(domain.name, key.selector, key.id))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(stand_in_key(key.algorithm))
     switch_release(folder, put_release(folder, RELEASE, bundle))

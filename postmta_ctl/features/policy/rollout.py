@@ -7,7 +7,7 @@ date later by the same functions. Whoever calls them holds the lock of publishin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,12 @@ import structlog
 
 from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.compiler.bundle import Bundle
-from postmta_ctl.compiler.node_files import switch_release
+from postmta_ctl.compiler.node_files import KeyFile, switch_release
 from postmta_ctl.core.secrets import SealError
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.domains import keys as dkim_keys
 from postmta_ctl.features.nodes import access, key_files, probe, release_files
 from postmta_ctl.features.nodes import queries as nodes
-from postmta_ctl.features.nodes.key_files import KeyFile
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.system import System
 
@@ -49,8 +48,8 @@ class Target:
 
     number: int
     bundle: Bundle
-    keys: Mapping[KeyFile, str]
-    """Id of each private DKIM key that the policy signs with."""
+    keys: frozenset[KeyFile]
+    """The private DKIM keys that the policy signs with, and those that the one before signed with."""
 
 
 async def roll_out(system: System, target: Target, rows: Sequence[NodeRow], seconds: float) -> list[NodeOutcome]:
@@ -101,10 +100,10 @@ async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
     if not missing:
         return
     async with system.db.reading() as connection:
-        opened = await dkim_keys.private_keys(system, connection, {domain for domain, _ in missing})
-    found = {(key.domain, key.selector): key.pem for key in opened}
+        opened = await dkim_keys.private_keys(system, connection, {file.domain for file in missing})
+    found = {key.file: key.pem for key in opened}
     wanted = {file: found[file] for file in missing if file in found}
-    await asyncio.to_thread(key_files.write, folder, wanted, target.keys, row.file_owner)
+    await asyncio.to_thread(key_files.write, folder, wanted, row.file_owner)
 
 
 def _switch(system: System, target: Target, row: NodeRow) -> None:

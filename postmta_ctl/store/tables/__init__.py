@@ -12,7 +12,7 @@ from postmta_ctl.store.tables.billing import (
     subscriptions,
 )
 from postmta_ctl.store.tables.credits import credit_alerts, credit_balances, credit_entries
-from postmta_ctl.store.tables.domains import dkim_keys, domains
+from postmta_ctl.store.tables.domains import dkim_keys, dkim_rotations, domains
 from postmta_ctl.store.tables.events import dead_letters, events
 from postmta_ctl.store.tables.identity import api_keys, invitations, organizations, refresh_tokens, sessions, users
 from postmta_ctl.store.tables.live_data import live_changes, live_files
@@ -50,6 +50,7 @@ __all__ = [
     "credit_entries",
     "dead_letters",
     "dkim_keys",
+    "dkim_rotations",
     "dnsbl_answers",
     "dnsbl_health",
     "domains",

@@ -107,6 +107,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("type = 'message.deferred'"),
     )
     op.create_index(
+        "ix_events_deferred_vmta",
+        "events",
+        ["organization_id", "vmta", "occurred_at"],
+        unique=False,
+        sqlite_where=sa.text("type = 'message.deferred'"),
+        postgresql_where=sa.text("type = 'message.deferred'"),
+    )
+    op.create_index(
         "ix_events_failures",
         "events",
         ["organization_id", "bounce_class", "occurred_at"],
@@ -147,6 +155,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_invoices_number")),
     )
     op.create_index(op.f("ix_invoices_organization_id_id"), "invoices", ["organization_id", "id"], unique=False)
+    op.create_table(
+        "live_changes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("path", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_live_changes")),
+    )
+    op.create_table(
+        "live_files",
+        sa.Column("path", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False, comment="SHA-256 of the content, hexadecimal"),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("path", name=op.f("pk_live_files")),
+    )
+    op.create_index(op.f("ix_live_files_version"), "live_files", ["version"], unique=False)
     op.create_table(
         "nodes",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -377,6 +399,10 @@ def upgrade() -> None:
         sa.Column("checks", types.Json(), nullable=True),
         sa.Column("checked_at", types.Timestamp(), nullable=True),
         sa.Column("verified_at", types.Timestamp(), nullable=True),
+        sa.Column("next_check_at", types.Timestamp(), nullable=True),
+        sa.Column("tracking_host", sa.String(length=253), nullable=True),
+        sa.Column("bimi", types.Json(), nullable=True),
+        sa.Column("dkim_rotation_days", sa.Integer(), nullable=True),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
             ["organization_id"],
@@ -387,6 +413,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_domains")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_domains_organization_id_name")),
     )
+    op.create_index(op.f("ix_domains_next_check_at"), "domains", ["next_check_at"], unique=False)
     op.create_index(
         "uq_domains_held_name",
         "domains",
@@ -433,6 +460,12 @@ def upgrade() -> None:
         sa.Column("track_clicks", sa.Boolean(), nullable=False),
         sa.Column("unsubscribe", sa.Boolean(), nullable=False, comment="with one-click headers (RFC 8058)"),
         sa.Column("scheduled_at", types.Timestamp(), nullable=True, comment="not to be sent before"),
+        sa.Column(
+            "smtp_username",
+            sa.String(length=80),
+            nullable=True,
+            comment="the credential it was submitted with; null: it came by the API",
+        ),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
             ["organization_id"],
@@ -581,6 +614,37 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "smtp_credentials",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("created_by", sa.String(length=36), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("username", sa.String(length=80), nullable=False),
+        sa.Column(
+            "shard", sa.String(length=2), nullable=False, comment="core.live_data.credential_shard of the user name"
+        ),
+        sa.Column("digest", sa.String(length=64), nullable=False, comment="core.live_data.credential_digest"),
+        sa.Column("previous_digest", sa.String(length=64), nullable=True),
+        sa.Column("previous_until", types.Timestamp(), nullable=True),
+        sa.Column(
+            "domains", types.Json(), nullable=True, comment="From domains it is limited to; null: every verified one"
+        ),
+        sa.Column("allowed_ips", types.Json(), nullable=True),
+        sa.Column("expires_at", types.Timestamp(), nullable=True),
+        sa.Column("last_used_at", types.Timestamp(), nullable=True),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_smtp_credentials_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_smtp_credentials")),
+        sa.UniqueConstraint("username", name=op.f("uq_smtp_credentials_username")),
+    )
+    op.create_index(op.f("ix_smtp_credentials_organization_id"), "smtp_credentials", ["organization_id"], unique=False)
+    op.create_index(op.f("ix_smtp_credentials_shard"), "smtp_credentials", ["shard"], unique=False)
+    op.create_table(
         "subscriptions",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("plan", sa.String(length=63), nullable=False),
@@ -605,6 +669,9 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=False, comment="Mailbox.dedupe_key"),
+        sa.Column(
+            "shard", sa.String(length=3), nullable=False, comment="core.live_data.suppression_shard of the address"
+        ),
         sa.Column("reason", sa.String(length=16), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("message_id", sa.String(length=36), nullable=True, comment="the message that led to it"),
@@ -619,6 +686,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "address", name=op.f("uq_suppressions_organization_id_address")),
     )
     op.create_index(op.f("ix_suppressions_organization_id_id"), "suppressions", ["organization_id", "id"], unique=False)
+    op.create_index(op.f("ix_suppressions_shard"), "suppressions", ["shard"], unique=False)
     op.create_table(
         "templates",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -695,6 +763,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vmtas")),
         sa.UniqueConstraint("ip_address", name=op.f("uq_vmtas_ip_address")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_vmtas_organization_id_name")),
+    )
+    op.create_table(
+        "warmup_nodes",
+        sa.Column("node_id", sa.String(length=36), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False, comment="of the newest ticket"),
+        sa.Column("online_since", types.Timestamp(), nullable=True, comment="of the process that its tickets are for"),
+        sa.Column(
+            "digest",
+            sa.String(length=64),
+            nullable=True,
+            comment="SHA-256 of what the node was told last; null: it has to be told again",
+        ),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["node_id"], ["nodes.id"], name=op.f("fk_warmup_nodes_node_id_nodes"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("node_id", name=op.f("pk_warmup_nodes")),
+    )
+    op.create_table(
+        "warmup_schedules",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("daily_allowances", types.Json(), nullable=False),
+        sa.Column("provider_shares", types.Json(), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_warmup_schedules_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warmup_schedules")),
+        sa.UniqueConstraint("organization_id", "name", name=op.f("uq_warmup_schedules_organization_id_name")),
     )
     op.create_table(
         "webhooks",
@@ -802,14 +905,47 @@ def upgrade() -> None:
         sa.Column("selector", sa.String(length=63), nullable=False),
         sa.Column("algorithm", sa.String(length=32), nullable=False),
         sa.Column("public_record", sa.String(length=1024), nullable=False),
-        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_private_key", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("rotation_id", sa.String(length=36), nullable=True),
+        sa.Column("retired_by", sa.String(length=36), nullable=True),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
             ["domain_id"], ["domains.id"], name=op.f("fk_dkim_keys_domain_id_domains"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dkim_keys")),
         sa.UniqueConstraint("domain_id", "selector", name=op.f("uq_dkim_keys_domain_id_selector")),
+    )
+    op.create_table(
+        "dkim_rotations",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("domain_id", sa.String(length=36), nullable=False),
+        sa.Column("author", sa.String(length=320), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("checks", types.Json(), nullable=True),
+        sa.Column("checked_at", types.Timestamp(), nullable=True),
+        sa.Column("not_before", types.Timestamp(), nullable=True),
+        sa.Column("policy_change", sa.BigInteger(), nullable=True),
+        sa.Column("verified_at", types.Timestamp(), nullable=True),
+        sa.Column("switched_at", types.Timestamp(), nullable=True),
+        sa.Column("confirmed_at", types.Timestamp(), nullable=True),
+        sa.Column("retire_at", types.Timestamp(), nullable=True),
+        sa.Column("finished_at", types.Timestamp(), nullable=True),
+        sa.Column("due_at", types.Timestamp(), nullable=True),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["domain_id"], ["domains.id"], name=op.f("fk_dkim_rotations_domain_id_domains"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dkim_rotations")),
+    )
+    op.create_index(op.f("ix_dkim_rotations_due_at"), "dkim_rotations", ["due_at"], unique=False)
+    op.create_index(
+        "uq_dkim_rotations_open",
+        "dkim_rotations",
+        ["domain_id"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('publishing', 'switching')"),
+        postgresql_where=sa.text("state IN ('publishing', 'switching')"),
     )
     op.create_table(
         "hold_nodes",
@@ -937,6 +1073,67 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("vmta_id", name=op.f("pk_vmta_listings")),
     )
     op.create_index(op.f("ix_vmta_listings_checked_at"), "vmta_listings", ["checked_at"], unique=False)
+    op.create_table(
+        "warmup_allowances",
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False, comment="UTC"),
+        sa.Column("provider", sa.String(length=100), nullable=False, comment="empty: all together"),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("granted", sa.BigInteger(), nullable=False, comment="deliveries"),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_warmup_allowances_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("vmta_id", "day", "provider", name=op.f("pk_warmup_allowances")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "warmup_counts",
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False, comment="UTC"),
+        sa.Column("provider", sa.String(length=100), nullable=False),
+        sa.Column("node", sa.String(length=63), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("deferred", sa.BigInteger(), nullable=False),
+        sa.Column("bounced", sa.BigInteger(), nullable=False),
+        sa.Column("complained", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_warmup_counts_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("vmta_id", "day", "provider", "node", name=op.f("pk_warmup_counts")),
+        comment="what receivers answered while the vMTA was warming",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "warmup_decisions",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("provider", sa.String(length=100), nullable=True),
+        sa.Column("author", sa.String(length=320), nullable=False),
+        sa.Column("decision", types.Json(), nullable=False, comment="reason, figures, thresholds, from and to"),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_warmup_decisions_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warmup_decisions")),
+    )
+    op.create_index(op.f("ix_warmup_decisions_vmta_id_id"), "warmup_decisions", ["vmta_id", "id"], unique=False)
+    op.create_table(
+        "warmup_tickets",
+        sa.Column("node_id", sa.String(length=36), nullable=False),
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("ticket", types.Json(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["node_id"], ["nodes.id"], name=op.f("fk_warmup_tickets_node_id_nodes"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_warmup_tickets_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("node_id", "vmta_id", name=op.f("pk_warmup_tickets")),
+        comment="what each node may still send from each vMTA",
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "webhook_deliveries",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -1091,6 +1288,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_deliveries_webhook_id_due_at"), table_name="webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_due_at"), table_name="webhook_deliveries")
     op.drop_table("webhook_deliveries")
+    op.drop_table("warmup_tickets")
+    op.drop_index(op.f("ix_warmup_decisions_vmta_id_id"), table_name="warmup_decisions")
+    op.drop_table("warmup_decisions")
+    op.drop_table("warmup_counts")
+    op.drop_table("warmup_allowances")
     op.drop_index(op.f("ix_vmta_listings_checked_at"), table_name="vmta_listings")
     op.drop_table("vmta_listings")
     op.drop_table("template_versions")
@@ -1103,6 +1305,14 @@ def downgrade() -> None:
     op.drop_table("message_tags")
     op.drop_table("message_contents")
     op.drop_table("hold_nodes")
+    op.drop_index(
+        "uq_dkim_rotations_open",
+        table_name="dkim_rotations",
+        sqlite_where=sa.text("state IN ('publishing', 'switching')"),
+        postgresql_where=sa.text("state IN ('publishing', 'switching')"),
+    )
+    op.drop_index(op.f("ix_dkim_rotations_due_at"), table_name="dkim_rotations")
+    op.drop_table("dkim_rotations")
     op.drop_table("dkim_keys")
     op.drop_index(
         "uq_auto_blocks_active",
@@ -1121,14 +1331,20 @@ def downgrade() -> None:
     op.drop_table("auto_blocks")
     op.drop_index(op.f("ix_webhooks_organization_id"), table_name="webhooks")
     op.drop_table("webhooks")
+    op.drop_table("warmup_schedules")
+    op.drop_table("warmup_nodes")
     op.drop_table("vmtas")
     op.drop_index(op.f("ix_users_organization_id"), table_name="users")
     op.drop_table("users")
     op.drop_table("templates")
+    op.drop_index(op.f("ix_suppressions_shard"), table_name="suppressions")
     op.drop_index(op.f("ix_suppressions_organization_id_id"), table_name="suppressions")
     op.drop_table("suppressions")
     op.drop_index(op.f("ix_subscriptions_period_end"), table_name="subscriptions")
     op.drop_table("subscriptions")
+    op.drop_index(op.f("ix_smtp_credentials_shard"), table_name="smtp_credentials")
+    op.drop_index(op.f("ix_smtp_credentials_organization_id"), table_name="smtp_credentials")
+    op.drop_table("smtp_credentials")
     op.drop_table("rollup_types")
     op.drop_index(op.f("ix_rollup_outcomes_slot"), table_name="rollup_outcomes")
     op.drop_table("rollup_outcomes")
@@ -1155,6 +1371,7 @@ def downgrade() -> None:
         sqlite_where=sa.text("verified_at IS NOT NULL"),
         postgresql_where=sa.text("verified_at IS NOT NULL"),
     )
+    op.drop_index(op.f("ix_domains_next_check_at"), table_name="domains")
     op.drop_table("domains")
     op.drop_index(
         "uq_credit_entries_consumed_reference",
@@ -1177,6 +1394,9 @@ def downgrade() -> None:
     op.drop_table("policy_changes")
     op.drop_table("organizations")
     op.drop_table("nodes")
+    op.drop_index(op.f("ix_live_files_version"), table_name="live_files")
+    op.drop_table("live_files")
+    op.drop_table("live_changes")
     op.drop_index(op.f("ix_invoices_organization_id_id"), table_name="invoices")
     op.drop_table("invoices")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
@@ -1188,6 +1408,12 @@ def downgrade() -> None:
         table_name="events",
         sqlite_where=sa.text("bounce_class IS NOT NULL"),
         postgresql_where=sa.text("bounce_class IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_deferred_vmta",
+        table_name="events",
+        sqlite_where=sa.text("type = 'message.deferred'"),
+        postgresql_where=sa.text("type = 'message.deferred'"),
     )
     op.drop_index(
         "ix_events_deferred",
