@@ -22,6 +22,8 @@ from postmta_ctl.features.nodes.routes import router as nodes
 from postmta_ctl.features.pending.routes import pending
 from postmta_ctl.features.policy.routes import router as policy
 from postmta_ctl.features.queues.routes import router as queues
+from postmta_ctl.features.security.auto_block.routes import router as auto_block
+from postmta_ctl.features.security.blocklists.routes import router as blocklists
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
@@ -55,6 +57,8 @@ BUILT: list[Router | HTTPRouteHandler] = [
     policy,
     analytics,
     billing,
+    blocklists,
+    auto_block,
 ]
 ROUTES: list[ControllerRouterHandler] = [*BUILT, *pending(BUILT)]
 """With an honest answer for what the contract promises and nobody has built yet."""

@@ -31,7 +31,7 @@ SECRETS = (
     "stripe_api_key",
     "stripe_webhook_secret",
 )
-TABLES = ("billing", "policy")
+TABLES = ("billing", "dnsbl", "policy")
 """Settings that are tables of the file and have no variable."""
 
 
@@ -39,7 +39,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The ``[policy]`` table: what of the KumoMTA nodes is set by the operator rather than through the API."""
 
     smtp_listeners: tuple[Listener, ...] = (Listener(address="0.0.0.0:25"),)
+    submission_listeners: tuple[Listener, ...] = ()
     http_listeners: tuple[Listener, ...] = (Listener(address="127.0.0.1:8000"),)
+    feedback_sender: str = "postmta"
     spool_path: str = "/var/spool/kumomta"
     spool_kind: Literal["RocksDB", "LocalDisk"] = "RocksDB"
     log_path: str = "/var/log/kumomta"
@@ -62,6 +64,19 @@ class BillingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Shown with each open invoice that is not paid through Stripe."""
     payment_days: int = 14
     """Days from the issue of an invoice until it is due."""
+
+
+class DnsblSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[dnsbl]`` table: which DNS blocklists are asked, and how. Read their terms of use first."""
+
+    lists: tuple[str, ...] = ()
+    """Ids of the lists; empty: those that the catalogue enables."""
+    catalogue: str = ""
+    """A file of lists of your own beside those that come with PostMTA (TOML); one of the same id replaces ours."""
+    timeout_seconds: float = 4.0
+    """How long an answer of one list is waited for."""
+    monitor_hours: float = 0.0
+    """How often every vMTA's address is checked, with events when it is listed or delisted; 0: never."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Signs Stripe's callbacks; needed together with the API key."""
     stripe_api_base: str = "https://api.stripe.com"
     billing: BillingSettings = BillingSettings()
+    dnsbl: DnsblSettings = DnsblSettings()
     policy: PolicySettings = PolicySettings()
 
     @property

@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.message
+import dns.rdatatype
 import dns.resolver
 import msgspec
 
@@ -18,6 +20,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[str, ...] = ()
     """Record values; TXT strings are joined (RFC 7208 section 3.3), host names have no trailing dot."""
     reason: str = ""
+    ttl: int | None = None
+    """Seconds that the answer holds, of a missing name by its zone's SOA record (RFC 2308 §5); None: not told."""
 
 
 class Resolver(Protocol):
@@ -34,23 +38,35 @@ class SystemResolver:
     Args:
         address: IP address of a resolver; the system's configuration when absent.
         lifetime: Seconds after which a question counts as failed.
+        port: Of the resolver at ``address``.
     """
 
-    def __init__(self, address: str | None = None, lifetime: float = 5.0) -> None:
+    def __init__(self, address: str | None = None, lifetime: float = 5.0, *, port: int = 53) -> None:
         self._resolver = dns.asyncresolver.Resolver(configure=address is None)
         if address is not None:
             self._resolver.nameservers = [address]
+            self._resolver.port = port
         self._resolver.lifetime = lifetime
 
     async def lookup(self, name: str, kind: str) -> Answer:
         """Ask; never raises for what DNS answers."""
         try:
             found = await self._resolver.resolve(name, kind, search=False)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            return Answer(status="missing")
+        except dns.resolver.NXDOMAIN as error:
+            return Answer(status="missing", ttl=_negative_ttl(*(error.kwargs["responses"] or {}).values()))
+        except dns.resolver.NoAnswer as error:
+            return Answer(status="missing", ttl=_negative_ttl(error.kwargs["response"]))
         except (dns.exception.DNSException, OSError) as error:
             return Answer(status="failed", reason=type(error).__name__)
-        return Answer(status="found", values=tuple(_text(record) for record in found))
+        ttl = found.rrset.ttl if found.rrset is not None else None
+        return Answer(status="found", values=tuple(_text(record) for record in found), ttl=ttl)
+
+
+def _negative_ttl(*responses: dns.message.Message) -> int | None:
+    for rrset in responses[-1].authority if responses else ():
+        if rrset.rdtype == dns.rdatatype.SOA:
+            return min(int(rrset.ttl), int(rrset[0].minimum))
+    return None
 
 
 def _text(record: object) -> str:

@@ -18,6 +18,7 @@ from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pen
 from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
 from postmta_ctl.features.vmtas.pausing import keep_pauses
+from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
 from postmta_ctl.system import System
@@ -45,6 +46,8 @@ JOBS: tuple[Job, ...] = (
     Job(name="forget logins", every=3600.0, run=forget_sessions),
     Job(name="hold queues", every=5.0, run=reconcile_holds),
     Job(name="keep vMTAs paused", every=5.0, run=keep_pauses),
+    Job(name="auto-block", every=30.0, run=watch_rules),
+    Job(name="forget outcomes", every=600.0, run=forget_outcomes),
     Job(name="forget idempotency keys", every=600.0, run=forget_answers),
     Job(name="watch credit balances", every=5.0, run=watch_balances),
     Job(name="renew subscriptions", every=60.0, run=renew_ended),

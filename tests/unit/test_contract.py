@@ -23,7 +23,6 @@ from postmta_ctl.settings import Settings
 PENDING = {
     "GET /api/v1/security/auto-block/active",
     "GET /api/v1/security/auto-block/rules",
-    "GET /api/v1/security/dnsbl/blocklists",
     "GET /api/v1/security/greylisting/config",
     "GET /api/v1/security/greylisting/stats",
     "GET /api/v1/security/status",
@@ -34,8 +33,6 @@ PENDING = {
     "POST /api/v1/security/auto-block/toggle",
     "POST /api/v1/security/auto-block/{id:str}/resolve",
     "POST /api/v1/security/av-scan",
-    "POST /api/v1/security/dnsbl/check",
-    "POST /api/v1/security/dnsbl/clear-cache",
     "POST /api/v1/security/spam-score",
     "POST /api/v1/vmtas/{vmta_id:str}/pause",
     "POST /api/v1/vmtas/{vmta_id:str}/resume",

@@ -21,9 +21,17 @@ READ = frozenset(
         "account:write",
         "analytics:read",
         "credits:read",
+        "security:read",
     },
 )
-DEVELOPER = READ | {"messages:send", "suppressions:write", "templates:write", "domains:write", "webhooks:write"}
+DEVELOPER = READ | {
+    "messages:send",
+    "suppressions:write",
+    "templates:write",
+    "domains:write",
+    "webhooks:write",
+    "security:check",
+}
 ADMIN = DEVELOPER | {
     "audit:read",
     "queues:write",
@@ -33,6 +41,7 @@ ADMIN = DEVELOPER | {
     "credits:write",
     "billing:read",
     "billing:write",
+    "security:write",
 }
 OPERATOR = frozenset({"policy:read", "policy:write", "nodes:read", "nodes:write", "credits:grant", "billing:manage"})
 

@@ -24,7 +24,21 @@ REQUESTS: dict[str, Any] = {
     "create_template": {"name": "welcome"} | _TEMPLATE,
     "update_template": _TEMPLATE,
     "preview_template": {"variables": {"name": "Ann"}},
+    "create_auto_block_rule": {
+        "name": "Hard bounces of a sending domain",
+        "metric": "hard_bounce_rate",
+        "scope": "domain",
+        "window_minutes": 60,
+        "threshold": 0.05,
+        "minimum_volume": 500,
+        "action": "pause",
+        "block_minutes": 120,
+    },
+    "update_auto_block_rule": {"threshold": 0.03, "action": "pause"},
+    "toggle_auto_block_rule": {"rule_id": "0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79", "enabled": False},
+    "resolve_block": {"note": "the list was cleaned"},
     "act_on_queue": {"reason": "the receiver asked us to wait"},
     "suppressions_check_addresses": {"addresses": ["recipient@example.org"]},
+    "blocklists_check_dnsbl": {"ip_address": "9.9.9.9"},
 }
 """By operation id."""

@@ -1,0 +1,1 @@
+"""Whether mail is clean, and senders in good standing."""

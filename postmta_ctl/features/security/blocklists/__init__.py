@@ -1,0 +1,1 @@
+"""DNS blocklists: who lists our addresses."""

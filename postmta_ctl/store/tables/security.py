@@ -1,0 +1,42 @@
+"""What DNS blocklists said, shared by all processes so that no list is asked twice for the same."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, PrimaryKeyConstraint, String, Table, Text
+
+from postmta_ctl.store.tables.base import metadata
+from postmta_ctl.store.types import Id, Json, Timestamp
+
+dnsbl_answers = Table(
+    "dnsbl_answers",
+    metadata,
+    Column("address", String(45), nullable=False),
+    Column("list_id", String(63), nullable=False),
+    Column("status", String(8), nullable=False, comment="listed or clean: nothing else is kept"),
+    Column("codes", Json, nullable=False),
+    Column("reason", Text),
+    Column("checked_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False),
+    PrimaryKeyConstraint("address", "list_id"),
+    Index(None, "expires_at"),
+)
+
+dnsbl_health = Table(
+    "dnsbl_health",
+    metadata,
+    Column("list_id", String(63), primary_key=True),
+    Column("health", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("probes", Json, nullable=False),
+    Column("checked_at", Timestamp, nullable=False),
+)
+
+vmta_listings = Table(
+    "vmta_listings",
+    metadata,
+    Column("vmta_id", Id, ForeignKey("vmtas.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", String(45), nullable=False, comment="the one that was checked"),
+    Column("listings", Json, nullable=False, comment="list id → since when, codes and reason"),
+    Column("checked_at", Timestamp, nullable=False),
+    Index(None, "checked_at"),
+)
