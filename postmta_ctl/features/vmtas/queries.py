@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import RowMapping, delete, exists, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.warmup import Progress
 from postmta_ctl.store.paging import PageRequest
-from postmta_ctl.store.tables import messages, organizations, outbox, retired_vmtas, vmtas
+from postmta_ctl.store.tables import events, messages, organizations, outbox, retired_vmtas, vmtas
 
 Stage = Literal["active", "warming"]
 State = Literal["active", "warming", "paused"]
@@ -50,6 +50,14 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     def shown_state(self) -> State:
         """As people and the policy see it."""
         return "paused" if self.is_paused else self.state
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that failed for now."""
+
+    reply: str | None = None
+    occurred_at: datetime | None = None
+    provider: str | None = None
 
 
 _VMTA = select(*(vmtas.c[name] for name in VmtaRow.__struct_fields__))
@@ -105,14 +113,32 @@ async def retired_version(connection: AsyncConnection, organization_id: str, nam
     return await connection.scalar(select(retired_vmtas.c.version).where(*_retired(organization_id, name))) or 0
 
 
-async def has_waiting_mail(connection: AsyncConnection, row: VmtaRow) -> bool:
-    """Whether mail was accepted that must leave from this vMTA and that no node has taken yet."""
-    waiting = (
-        select(outbox.c.recipient_id)
+async def waiting_count(connection: AsyncConnection, row: VmtaRow) -> int:
+    """Recipients whose mail must leave from this vMTA and that no node has taken yet."""
+    query = (
+        select(func.count())
+        .select_from(outbox)
         .join(messages, messages.c.id == outbox.c.message_id)
         .where(messages.c.organization_id == row.organization_id, messages.c.vmta == row.name)
     )
-    return bool(await connection.scalar(select(exists(waiting))))
+    return await connection.scalar(query) or 0
+
+
+async def last_deferral(connection: AsyncConnection, row: VmtaRow, since: datetime) -> Attempt | None:
+    """The last attempt since then from this vMTA that failed for now."""
+    query = (
+        select(events.c.reply, events.c.occurred_at, events.c.provider)
+        .where(
+            events.c.type == "message.deferred",
+            events.c.organization_id == row.organization_id,
+            events.c.vmta == row.name,
+            events.c.occurred_at >= since,
+        )
+        .order_by(events.c.occurred_at.desc())
+        .limit(1)
+    )
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return None if found is None else Attempt(**found)
 
 
 async def retire(connection: AsyncConnection, row: VmtaRow) -> None:

@@ -3,7 +3,8 @@
 from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
-from postmta_ctl.features.vmtas import pausing, service
+from postmta_ctl.features.vmtas import pausing, queue_status, service
+from postmta_ctl.features.vmtas.queue_schemas import VmtaQueue
 from postmta_ctl.features.vmtas.schemas import PauseRequest, Vmta, VmtaCreate, VmtaSwitched, VmtaUpdate
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
@@ -49,6 +50,12 @@ async def resume_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[st
     return await pausing.resume_by_request(system, principal, vmta_id)
 
 
+@get("/{vmta_id:str}/queue", opt=scope("vmtas:read"), summary="Get vMTA queue status")
+async def get_vmta_queue(system: TheSystem, principal: Caller, vmta_id: FromPath[str]) -> VmtaQueue:
+    """Summed over the nodes; one that does not answer is named, and its mail is not in the numbers."""
+    return await queue_status.queue_of(system, principal, vmta_id)
+
+
 @delete("/{vmta_id:str}", opt=scope("vmtas:write"), summary="Delete a vMTA")
 async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[str], unchanged: Unchanged) -> None:
     """Refused with 409 while accepted mail that must leave from it waits for a node."""
@@ -57,6 +64,15 @@ async def delete_vmta(system: TheSystem, principal: Caller, vmta_id: FromPath[st
 
 router = Router(
     "/api/v1/vmtas",
-    route_handlers=[create_vmta, list_vmtas, get_vmta, update_vmta, pause_vmta, resume_vmta, delete_vmta],
+    route_handlers=[
+        create_vmta,
+        list_vmtas,
+        get_vmta,
+        update_vmta,
+        pause_vmta,
+        resume_vmta,
+        get_vmta_queue,
+        delete_vmta,
+    ],
     tags=["vMTAs"],
 )

@@ -175,7 +175,7 @@ async def delete(system: System, principal: Principal, vmta_id: str, unchanged: 
         row = await find(connection, principal, vmta_id, lock=True)
         before = shown_vmta(row, now)
         unchanged.require(before)
-        if await queries.has_waiting_mail(connection, row):
+        if await queries.waiting_count(connection, row):
             raise InUse("Accepted mail that must leave from this vMTA still waits for a node; try again later.")
         await queries.retire(connection, row)
         await record_change(connection, row, principal.name, "deleted", now)
@@ -212,7 +212,7 @@ def shown_vmta(row: VmtaRow, now: datetime) -> Vmta:
         state=row.shown_state,
         version=row.version,
         proxy=_shown_proxy(row),
-        warmup=warmup.shown(row, now.date()),
+        warmup=warmup.shown(row),
         pause=_shown_pause(row),
         updated_at=row.updated_at,
         created_at=row.created_at,

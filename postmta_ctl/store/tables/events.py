@@ -45,6 +45,14 @@ events = Table(
         sqlite_where=_DEFERRED,
         postgresql_where=_DEFERRED,
     ),
+    Index(
+        "ix_events_deferred_vmta",
+        "organization_id",
+        "vmta",
+        "occurred_at",
+        sqlite_where=_DEFERRED,
+        postgresql_where=_DEFERRED,
+    ),
     # Examples of each class of failure are found at once, however rare; most events are none and are not in it.
     Index(
         "ix_events_failures",
