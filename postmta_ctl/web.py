@@ -112,9 +112,9 @@ def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return client_address(peer, forwarded, system_of(connection).settings.proxies)
 
 
-def tagged(shown: T) -> Response[T]:
-    """Answer with a thing and the ``ETag`` of its version."""
-    return Response(shown, headers={"ETag": etag(shown)})
+def tagged(shown: T, version: object = None) -> Response[T]:
+    """Answer with a thing and the ``ETag`` of its version, which is the thing itself if none is given."""
+    return Response(shown, headers={"ETag": etag(shown if version is None else version)})
 
 
 async def refuse_nul(request: AnyRequest) -> None:

@@ -187,3 +187,19 @@ async def test_addresses_that_are_none_are_refused(client: Any, ann: Any, allowe
     answer = await make_key(client, ann, allowed_ips=allowed)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"].startswith("allowed_ips")
+
+
+async def test_changes_can_ask_for_the_version_they_were_made_for(client: Any, ann: Any, clock: Any) -> None:
+    body = {"name": "k", "scopes": ["account:read"]}
+    made = (await client.post("/api/v1/api-keys", json=body, headers=ann)).json()
+    path = f"/api/v1/api-keys/{made['api_key']['id']}"
+    known = (await client.get(path, headers=ann)).headers["etag"]
+    clock.advance(minutes=30)
+    assert (await client.get("/api/v1/auth/me", headers={"X-API-Key": made["secret"]})).status_code == 200
+    used = await client.get(path, headers=ann)
+    assert (used.json()["last_used_at"], used.headers["etag"]) == ("2026-11-22T12:30:00Z", known), "use is no change"
+    stale = {"If-Match": '"another"'}
+    assert (await client.post(f"{path}/rotate", headers=ann | stale)).status_code == 412
+    assert (await client.post(f"{path}/rotate", headers=ann | {"If-Match": known})).status_code == 200
+    assert (await client.delete(path, headers=ann | {"If-Match": known})).status_code == 412
+    assert (await client.delete(path, headers=ann)).status_code == 204

@@ -510,3 +510,14 @@ async def test_a_provider_that_fails(client: Any, ann: Any, provider: FakeProvid
 
 async def test_without_a_provider_there_are_no_callbacks(client: Any, ann: Any) -> None:
     assert await callback(client) == 501
+
+
+async def test_of_two_who_change_the_details_the_second_learns_of_the_first(client: Any, ann: Any) -> None:
+    path = "/api/v1/billing/organization"
+    known = {"If-Match": (await client.get(path, headers=ann)).headers["etag"]}
+    first = await client.put(path, json={"legal_name": "Acme Ltd"}, headers=ann | known)
+    assert first.status_code == 200
+    second = await client.put(path, json={"legal_name": "Acme Inc"}, headers=ann | known)
+    assert (second.status_code, second.json()["code"]) == (412, "precondition_failed")
+    answer = await client.get(path, headers=ann)
+    assert (answer.json()["legal_name"], answer.headers["etag"]) == ("Acme Ltd", first.headers["etag"])

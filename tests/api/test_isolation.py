@@ -5,59 +5,20 @@ Generated from the OpenAPI document, so that a new route is in it from its first
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from postmta_ctl.features.auth.principal import ROLES
 from tests.api.belongings import Headers, create_all
+from tests.api.operations import UNKNOWN, Operation, operations
 from tests.conftest import PASSWORD, Client, FakeClock, FakeResolver, join, register
 
-UNKNOWN = "0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79"
 MALFORMED = ("%00", "..;etc", "'%20OR%201=1--", "0193A5B2", "x" * 300, "%F0%9F%92%A9")
 NO_IDS = {"number", "version", "queue", "action", "credit_type"}
 """Parameters that are no id of a thing, so that a malformed one may be told as it is."""
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request of the matrix calls."""
-
-    method: str
-    path: str
-    scope: str
-    body: Any
-    is_pending: bool
-    """Part of the contract, and not built yet: it has nothing to give away."""
-
-    @property
-    def parameters(self) -> list[str]:
-        return re.findall(r"{(\w+)}", self.path)
-
-    def at(self, ids: dict[str, str]) -> str:
-        return self.path.format_map({"id": UNKNOWN} | ids)
-
-
-async def operations(client: Client) -> list[Operation]:
-    document = (await client.get("/openapi.json")).json()
-    return list(_operations(document))
-
-
-def _operations(document: dict[str, Any]) -> Iterator[Operation]:
-    for path, item in document["paths"].items():
-        for method, one in item.items():
-            if "x-scope" in one:
-                content = one.get("requestBody", {}).get("content", {}).get("application/json", {})
-                yield Operation(
-                    method=method,
-                    path=path,
-                    scope=one["x-scope"],
-                    body=content.get("example"),
-                    is_pending="x-pending" in one,
-                )
 
 
 async def call(client: Client, operation: Operation, ids: dict[str, str], headers: Headers) -> Any:

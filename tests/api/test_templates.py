@@ -143,3 +143,16 @@ async def test_another_organizations_template_is_not_found(client: Any, acme: An
         assert answer.status_code == 404, (method, path)
     answer = await send(client, acme, template_id=template_id, variables={"name": "x"})
     assert answer.json()["errors"][0]["code"] == "template_unknown"
+
+
+async def test_a_change_can_ask_for_the_version_it_was_made_for(client: Any, acme: Any) -> None:
+    path = f"{PATH}/{(await make(client, acme))['id']}"
+    known = (await client.get(path, headers=acme)).headers["etag"]
+    change = {"subject": "x", "text": "y"}
+    made = await client.put(path, json=change, headers=acme | {"If-Match": known})
+    assert made.status_code == 200
+    stale = await client.put(path, json=change, headers=acme | {"If-Match": known})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+    assert (await client.delete(path, headers=acme | {"If-Match": known})).status_code == 412
+    assert (await client.get(path, headers=acme)).json()["version"] == 2, "nothing was done"
+    assert (await client.delete(path, headers=acme | {"If-Match": made.headers["etag"]})).status_code == 204

@@ -18,6 +18,7 @@ from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import SCOPES, Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 LAST_USE_RESOLUTION = timedelta(minutes=1)
@@ -110,18 +111,22 @@ async def _found(connection: AsyncConnection, principal: Principal, key_id: str,
     return row
 
 
-async def rotate(system: System, principal: Principal, key_id: str, overlap: timedelta) -> ApiKeyCreated:
+async def rotate(
+    system: System, principal: Principal, key_id: str, overlap: timedelta, unchanged: Condition
+) -> ApiKeyCreated:
     """Give a key another secret. The one before it works on for the overlap; an older one ends now.
 
     Raises:
         NotFound: The organization has no such key.
         PermissionDenied: The key has a scope that the caller lacks, who would get it by the new secret.
         Conflict: The key has expired.
+        PreconditionFailed: The key is another than the caller knows.
     """
     key = tokens.make_api_key(system.random)
     now = system.now()
     async with system.db.transaction() as connection:
         row = await _found(connection, principal, key_id, lock=True)
+        unchanged.require(version(_shown(row)))
         if not principal.scopes.issuperset(row.scopes):
             raise PermissionDenied("The key has a scope that you do not have yourself.", code="missing_scope")
         if _expired(row, now):
@@ -141,14 +146,16 @@ async def rotate(system: System, principal: Principal, key_id: str, overlap: tim
     return ApiKeyCreated(api_key=_shown(changed), secret=key.secret)
 
 
-async def delete(system: System, principal: Principal, key_id: str) -> None:
+async def delete(system: System, principal: Principal, key_id: str, unchanged: Condition) -> None:
     """Delete a key; it is refused from this moment on.
 
     Raises:
         NotFound: The organization has no such key.
+        PreconditionFailed: The key is another than the caller knows.
     """
     async with system.db.transaction() as connection:
         row = await _found(connection, principal, key_id, lock=True)
+        unchanged.require(version(_shown(row)))
         await queries.remove(connection, principal.organization_id, key_id)
         await audit.record(connection, principal, "api_key.deleted", key_id, before=_shown(row), now=system.now())
 
@@ -191,6 +198,11 @@ def _opens(row: ApiKeyRow, credential: str, now: datetime) -> bool:
 
 def _expired(row: ApiKeyRow, now: datetime) -> bool:
     return row.expires_at is not None and row.expires_at <= now
+
+
+def version(key: ApiKey) -> ApiKey:
+    """What tells one version of a key from another: using it makes none."""
+    return msgspec.structs.replace(key, last_used_at=None)
 
 
 def _shown(row: ApiKeyRow) -> ApiKey:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.clients.payments import Callback, Order, PaymentProvider
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import Conflict, InvalidRequest, NotAvailable, NotFound, PaymentProviderFailed
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing import catalogue, invoice_queries, invoices, subscriptions
 from postmta_ctl.features.billing.invoice_queries import CheckoutRow, Credits, InvoiceRow, Item
@@ -58,8 +59,8 @@ async def checkout(system: System, principal: Principal, data: CheckoutCreate) -
         provider_of(system)  # before anything is looked up: whether it is configured is the same for all
     basket = await _basket(system, principal.organization_id, data)
     if by_hand:
-        return await _by_hand(system, principal.organization_id, basket)
-    return await _through_provider(system, principal.organization_id, basket, data.return_url)
+        return await _by_hand(system, principal, basket)
+    return await _through_provider(system, principal, basket, data.return_url)
 
 
 async def _basket(system: System, organization_id: str, data: CheckoutCreate) -> Basket:
@@ -81,16 +82,18 @@ async def _basket(system: System, organization_id: str, data: CheckoutCreate) ->
     return Basket(package.name, package.price, plans.currency, item=item)
 
 
-async def _by_hand(system: System, organization_id: str, basket: Basket) -> Checkout:
+async def _by_hand(system: System, principal: Principal, basket: Basket) -> Checkout:
     """An open invoice with instructions; the operator marks it as paid."""
     row = basket.invoice
-    if basket.item is not None:
-        async with system.db.transaction() as connection:
-            row = await _issue(system, connection, organization_id, basket.item, basket.amount)
-    assert row is not None
-    return Checkout(
-        provider="manual", amount=basket.amount, currency=basket.currency, invoice=invoices.shown(system, row)
-    )
+    async with system.db.transaction() as connection:
+        if basket.item is not None:
+            row = await _issue(system, connection, principal.organization_id, basket.item, basket.amount)
+        assert row is not None
+        begun = Checkout(
+            provider="manual", amount=basket.amount, currency=basket.currency, invoice=invoices.shown(system, row)
+        )
+        await audit.record(connection, principal, "checkout.created", row.id, after=begun, now=system.now())
+    return begun
 
 
 async def _issue(
@@ -102,11 +105,11 @@ async def _issue(
     return await invoices.issue(system, connection, organization_id, [line], grants=item.credits)
 
 
-async def _through_provider(system: System, organization_id: str, basket: Basket, return_url: str | None) -> Checkout:
+async def _through_provider(system: System, principal: Principal, basket: Basket, return_url: str | None) -> Checkout:
     now = system.now()
     row = CheckoutRow(
         id=new_id(now),
-        organization_id=organization_id,
+        organization_id=principal.organization_id,
         provider=STRIPE,
         item=basket.item,
         invoice_id=basket.invoice.id if basket.invoice else None,
@@ -118,6 +121,7 @@ async def _through_provider(system: System, organization_id: str, basket: Basket
     # Written before the provider is asked: whatever is paid there is known here.
     async with system.db.transaction() as connection:
         await invoice_queries.add_checkout(connection, row)
+        await audit.record(connection, principal, "checkout.created", row.id, after=row, now=now)
     order = Order(
         checkout_id=row.id,
         description=basket.description,
@@ -152,12 +156,30 @@ async def take_callback(system: System, body: bytes, signature: str) -> None:
         if row is None:
             raise NotFound("There is no such checkout.")
         if callback.outcome == "expired":
-            await invoice_queries.end_checkout(connection, row.id, "expired")
+            if await invoice_queries.end_checkout(connection, row.id, "expired"):
+                await _record(system, connection, row, "checkout.expired", callback)
             return
         if (callback.amount, callback.currency) != (row.amount, row.currency):
             raise InvalidRequest(f"The checkout is over {row.amount} {row.currency}.", code="amount_differs")
         if await invoice_queries.end_checkout(connection, row.id, "completed"):
             await _paid(system, connection, row, callback)
+            await _record(system, connection, row, "checkout.completed", callback)
+
+
+async def _record(
+    system: System, connection: AsyncConnection, row: CheckoutRow, action: str, callback: Callback
+) -> None:
+    await audit.record(
+        connection,
+        None,
+        action,
+        row.id,
+        before=row,
+        after={"outcome": callback.outcome, "reference": callback.reference},
+        now=system.now(),
+        organization_id=row.organization_id,
+        actor=row.provider,
+    )
 
 
 async def _paid(system: System, connection: AsyncConnection, row: CheckoutRow, callback: Callback) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.core.money import Money
 from postmta_ctl.errors import Conflict, NotFound
+from postmta_ctl.features.audit import service as audit
+from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing import catalogue, invoice_queries, queries
 from postmta_ctl.features.billing.invoice_queries import Credits, InvoiceRow
 from postmta_ctl.features.billing.schemas import Invoice, InvoiceLine, Party
@@ -176,7 +178,7 @@ async def find(connection: AsyncConnection, invoice_id: str, organization_id: st
     return row
 
 
-async def mark_paid(system: System, invoice_id: str, reference: str) -> Invoice:
+async def mark_paid(system: System, principal: Principal, invoice_id: str, reference: str) -> Invoice:
     """The operator has the money: note it, and add what was bought.
 
     Raises:
@@ -188,7 +190,18 @@ async def mark_paid(system: System, invoice_id: str, reference: str) -> Invoice:
         row = await find(connection, invoice_id, None)
         if not await pay(connection, row, provider="manual", reference=reference, now=now):
             raise Conflict("The invoice is paid already.", code="already_paid")
-        return shown(system, await find(connection, invoice_id, None))
+        before, paid = shown(system, row), shown(system, await find(connection, invoice_id, None))
+        await audit.record(
+            connection,
+            principal,
+            "invoice.paid",
+            invoice_id,
+            before=before,
+            after={"invoice": paid, "reference": reference},
+            now=now,
+            organization_id=row.organization_id,
+        )
+    return paid
 
 
 def as_html(invoice: Invoice) -> str:

@@ -14,6 +14,7 @@ from postmta_ctl.core.periods import Period
 from postmta_ctl.core.plans import Catalogue, added_allowances, allowances
 from postmta_ctl.core.plans import Plan as CataloguePlan
 from postmta_ctl.errors import Conflict, FieldError, InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing import catalogue, invoices, queries, subscriptions
 from postmta_ctl.features.billing.invoice_queries import InvoiceRow
@@ -71,6 +72,7 @@ async def upgrade(system: System, principal: Principal, plan_id: str) -> Upgrade
             raise Conflict(f"plan: {wanted.id} is not larger than {subscription.plan.id}.", code="not_an_upgrade")
         await invoices.require_good_standing(system, connection, organization_id)
         invoice = await _upgraded(system, connection, subscription, wanted)
+        await _record(system, connection, principal, "plan.upgraded", subscription, plan=wanted.id)
     shown = None if invoice is None else invoices.shown(system, invoice)
     return Upgraded(current=await current_plan(system, organization_id), invoice=shown)
 
@@ -116,6 +118,9 @@ async def downgrade(system: System, principal: Principal, plan_id: str) -> Curre
             await _must_fit(connection, subscription, wanted)
         next_plan = None if wanted == present else wanted.id
         await queries.change_subscription(connection, msgspec.structs.replace(row, next_plan=next_plan))
+        await _record(
+            system, connection, principal, "plan.downgraded", subscription, plan=present.id, next_plan=next_plan
+        )
     return await current_plan(system, principal.organization_id)
 
 
@@ -147,7 +152,7 @@ def _does_not_fit(wanted: CataloguePlan, problems: list[FieldError]) -> NoReturn
     raise Conflict(f"Does not fit into {wanted.id}: {named}.", code="does_not_fit", errors=tuple(problems))
 
 
-async def assign(system: System, organization_id: str, plan_id: str) -> CurrentPlan:
+async def assign(system: System, principal: Principal, organization_id: str, plan_id: str) -> CurrentPlan:
     """Give an organization any plan of the catalogue, at once and without an invoice, as the operator may.
 
     Raises:
@@ -167,7 +172,32 @@ async def assign(system: System, organization_id: str, plan_id: str) -> CurrentP
             await postings.end_allowance(connection, organization_id, row.period_start, now)
             await postings.grant_allowance(connection, organization_id, allowances(wanted), row.period_start, now)
         await queries.change_subscription(connection, msgspec.structs.replace(row, plan=wanted.id, next_plan=None))
+        await _record(system, connection, principal, "plan.assigned", subscription, plan=wanted.id)
     return await current_plan(system, organization_id)
+
+
+async def _record(
+    system: System,
+    connection: AsyncConnection,
+    principal: Principal,
+    action: str,
+    subscription: Subscription,
+    *,
+    plan: str,
+    next_plan: str | None = None,
+) -> None:
+    """Write down a change of plan, in the log of whose plan it is."""
+    row = subscription.row
+    await audit.record(
+        connection,
+        principal,
+        action,
+        row.organization_id,
+        before={"plan": row.plan, "next_plan": row.next_plan},
+        after={"plan": plan, "next_plan": next_plan},
+        now=system.now(),
+        organization_id=row.organization_id,
+    )
 
 
 async def require_room(system: System, connection: AsyncConnection, organization_id: str, name: str) -> None:

@@ -20,7 +20,7 @@ from postmta_ctl.features.billing.schemas import (
     UsageRollup,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import PUBLIC, AnyRequest, Caller, Paging, TheSystem, scope
+from postmta_ctl.web import PUBLIC, AnyRequest, Caller, Paging, TheSystem, Unchanged, scope, tagged
 
 INERT = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -99,9 +99,11 @@ async def get_invoice(
     status_code=200,
     summary="Mark an invoice as paid",
 )
-async def pay_invoice(system: TheSystem, invoice_id: FromPath[str], data: JSONBody[Payment]) -> Invoice:
+async def pay_invoice(
+    system: TheSystem, principal: Caller, invoice_id: FromPath[str], data: JSONBody[Payment]
+) -> Invoice:
     """For the operator of the platform, when the money has come in. Adds the credits that were bought."""
-    return await invoices.mark_paid(system, invoice_id, data.reference)
+    return await invoices.mark_paid(system, principal, invoice_id, data.reference)
 
 
 @get("/usage-rollup", opt=scope("billing:read"), summary="Usage rollup by period")
@@ -111,21 +113,25 @@ async def get_usage_rollup(system: TheSystem, principal: Caller, periods: FromQu
 
 
 @get("/organization", opt=scope("billing:read"), summary="Get organization billing details")
-async def get_billing_details(system: TheSystem, principal: Caller) -> BillingDetails:
-    """What invoices say of the organization."""
-    return await service.details(system, principal.organization_id)
+async def get_billing_details(system: TheSystem, principal: Caller) -> Response[BillingDetails]:
+    """What invoices say of the organization. The ``ETag`` names this version; see ``If-Match`` of the change."""
+    return tagged(await service.details(system, principal.organization_id))
 
 
 @put("/organization", opt=scope("billing:write"), summary="Set organization billing details")
-async def set_billing_details(system: TheSystem, principal: Caller, data: JSONBody[BillingDetails]) -> BillingDetails:
+async def set_billing_details(
+    system: TheSystem, principal: Caller, data: JSONBody[BillingDetails], unchanged: Unchanged
+) -> Response[BillingDetails]:
     """For invoices from now on; those that were issued stay as they are."""
-    return await service.set_details(system, principal.organization_id, data)
+    return tagged(await service.set_details(system, principal, data, unchanged))
 
 
 @put("/organizations/{organization_id:str}/plan", opt=scope("billing:manage"), summary="Assign a plan")
-async def assign_plan(system: TheSystem, organization_id: FromPath[str], data: JSONBody[PlanChange]) -> CurrentPlan:
+async def assign_plan(
+    system: TheSystem, principal: Caller, organization_id: FromPath[str], data: JSONBody[PlanChange]
+) -> CurrentPlan:
     """For the operator of the platform: any plan of the catalogue, at once and without an invoice."""
-    return await plans.assign(system, organization_id, data.plan)
+    return await plans.assign(system, principal, organization_id, data.plan)
 
 
 router = Router(

@@ -6,16 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ledger import CREDIT_TYPES
 from postmta_ctl.core.periods import Period
 from postmta_ctl.core.plans import month, month_at
 from postmta_ctl.errors import InvalidRequest
+from postmta_ctl.features.audit import service as audit
+from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing import queries, subscriptions
 from postmta_ctl.features.billing.schemas import BillingDetails, PeriodUsage, UsageRollup
 from postmta_ctl.features.credits import queries as credit_queries
 from postmta_ctl.features.credits.queries import DayRow
 from postmta_ctl.features.credits.usage import used_by_type
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 MAX_PERIODS = 24
@@ -24,13 +28,30 @@ MAX_PERIODS = 24
 async def details(system: System, organization_id: str) -> BillingDetails:
     """What the organization's invoices say of it."""
     async with system.db.reading() as connection:
-        return msgspec.convert(await queries.details(connection, organization_id) or {}, BillingDetails)
+        return await _details(connection, organization_id)
 
 
-async def set_details(system: System, organization_id: str, data: BillingDetails) -> BillingDetails:
-    """Set it, for invoices from now on."""
+async def _details(connection: AsyncConnection, organization_id: str) -> BillingDetails:
+    return msgspec.convert(await queries.details(connection, organization_id) or {}, BillingDetails)
+
+
+async def set_details(
+    system: System, principal: Principal, data: BillingDetails, unchanged: Condition
+) -> BillingDetails:
+    """Set it, for invoices from now on.
+
+    Raises:
+        PreconditionFailed: It is another than the caller knows.
+    """
+    organization_id, now = principal.organization_id, system.now()
     async with system.db.transaction() as connection:
-        await queries.set_details(connection, organization_id, msgspec.structs.asdict(data), system.now())
+        await subscriptions.current(system, connection, organization_id, lock=True)
+        before = await _details(connection, organization_id)
+        unchanged.require(before)
+        await queries.set_details(connection, organization_id, msgspec.structs.asdict(data), now)
+        await audit.record(
+            connection, principal, "billing.details_set", organization_id, before=before, after=data, now=now
+        )
     return data
 
 

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.plans import Plan, allowances, day_of, month, month_at
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.billing import catalogue, invoices, queries
 from postmta_ctl.features.billing.queries import SubscriptionRow
 from postmta_ctl.features.credits import postings
@@ -97,6 +98,17 @@ async def renew(system: System, connection: AsyncConnection, organization_id: st
         row, plan=plan.id, next_plan=None, period_start=period.start, period_end=period.end
     )
     await queries.change_subscription(connection, renewed)
+    if renewed.plan != row.plan:
+        await audit.record(
+            connection,
+            None,
+            "plan.downgrade_took_effect",
+            organization_id,
+            before={"plan": row.plan, "next_plan": row.next_plan},
+            after={"plan": renewed.plan, "next_plan": None},
+            now=now,
+            organization_id=organization_id,
+        )
     await postings.end_allowance(connection, organization_id, row.period_start, now)
     await postings.grant_allowance(connection, organization_id, allowances(plan), period.start, now)
     await _charge(system, connection, renewed, plan, since=row.period_end)

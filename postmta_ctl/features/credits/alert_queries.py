@@ -42,10 +42,17 @@ async def of_organization(connection: AsyncConnection, organization_id: str) -> 
     return [AlertRow(**row) for row in rows.mappings()]
 
 
-async def remove(connection: AsyncConnection, organization_id: str, alert_id: str) -> bool:
-    """Delete an alert of the organization; false when there is none."""
+async def by_id(connection: AsyncConnection, organization_id: str, alert_id: str) -> AlertRow | None:
+    """An alert of the organization, locked until the transaction ends."""
     owned = (credit_alerts.c.id == alert_id, credit_alerts.c.organization_id == organization_id)
-    return (await connection.execute(delete(credit_alerts).where(*owned))).rowcount == 1
+    row = (await connection.execute(select(credit_alerts).where(*owned).with_for_update())).mappings().one_or_none()
+    return None if row is None else AlertRow(**row)
+
+
+async def remove(connection: AsyncConnection, organization_id: str, alert_id: str) -> None:
+    """Delete an alert of the organization."""
+    owned = (credit_alerts.c.id == alert_id, credit_alerts.c.organization_id == organization_id)
+    await connection.execute(delete(credit_alerts).where(*owned))
 
 
 async def crossings(connection: AsyncConnection, *, limit: int) -> list[Crossing]:

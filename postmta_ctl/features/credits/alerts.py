@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import AlreadyExists, Conflict, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.credits import alert_queries as queries
 from postmta_ctl.features.credits.alert_queries import AlertRow, Crossing
@@ -57,6 +58,7 @@ async def create(system: System, principal: Principal, data: AlertCreate) -> Ale
             if await queries.count(connection, principal.organization_id) >= MAX_ALERTS:
                 raise Conflict(f"An organization has at most {MAX_ALERTS} alerts.", code="too_many_alerts")
             await queries.add(connection, row)
+            await audit.record(connection, principal, "credit_alert.set", row.id, after=_shown(row), now=now)
     except IntegrityError as error:
         raise AlreadyExists(f"There is an alert at {data.threshold} {data.type} credits already.") from error
     return _shown(row)
@@ -75,8 +77,13 @@ async def delete(system: System, principal: Principal, alert_id: str) -> None:
         NotFound: The organization has no such alert.
     """
     async with system.db.transaction() as connection:
-        if not is_id(alert_id) or not await queries.remove(connection, principal.organization_id, alert_id):
+        row = await queries.by_id(connection, principal.organization_id, alert_id) if is_id(alert_id) else None
+        if row is None:
             raise NotFound("There is no such alert.")
+        await queries.remove(connection, principal.organization_id, alert_id)
+        await audit.record(
+            connection, principal, "credit_alert.deleted", alert_id, before=_shown(row), now=system.now()
+        )
 
 
 async def watch_balances(system: System) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from postmta_ctl.core.ids import is_id
 from postmta_ctl.core.ledger import CREDIT_TYPES, CreditType
 from postmta_ctl.errors import Conflict, InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing import catalogue, subscriptions
 from postmta_ctl.features.billing import queries as billing_queries
@@ -99,9 +100,11 @@ async def _consumed(system: System, principal: Principal, data: Consume) -> Entr
             earlier = await queries.consumed(connection, organization_id, data.type, data.reference)
             if earlier is not None:
                 return earlier
-        return await account.consume(
+        row = await account.consume(
             system, connection, organization_id, data.type, data.amount, cause="api", reference=data.reference
         )
+        await audit.record(connection, principal, "credits.consumed", row.id, after=shown(row), now=row.created_at)
+        return row
 
 
 async def grant(system: System, principal: Principal, data: Grant) -> LedgerEntry:
@@ -129,6 +132,15 @@ async def grant(system: System, principal: Principal, data: Grant) -> LedgerEntr
         found = await queries.balances(connection, data.organization_id)
         if found[data.type].available > MAX_BALANCE:
             raise InvalidRequest.of("amount", f"the balance would exceed {MAX_BALANCE}", code="out_of_range")
+        await audit.record(
+            connection,
+            principal,
+            "credits.granted",
+            row.id,
+            after=shown(row),
+            now=row.created_at,
+            organization_id=data.organization_id,
+        )
     return shown(row)
 
 

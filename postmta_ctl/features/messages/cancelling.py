@@ -21,6 +21,7 @@ from postmta_ctl.core.queue_requests import QueueScope, cancel, groups
 from postmta_ctl.core.retry import backoff
 from postmta_ctl.core.status import TERMINAL
 from postmta_ctl.errors import Conflict, NodeFailed, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.messages import cancel_queries as queries
@@ -56,6 +57,8 @@ async def cancel_message(system: System, principal: Principal, message_id: str) 
         away = [one.id for one in places if one.id not in taken and one.status not in TERMINAL]
         if away:
             await queries.want(connection, away, principal.name, now)
+        after = {"cancelled": sorted(taken), "asked_of_nodes": away}
+        await audit.record(connection, principal, "message.cancelled", message_id, after=after, now=now)
     if away:
         await _ask_nodes(system, away)
     return _outcome(message_id, places, taken)
@@ -140,7 +143,8 @@ async def reschedule(system: System, principal: Principal, message_id: str, data
     problems.done()
     due_at = scheduled_at or now
     async with system.db.transaction() as connection:
-        if await message_by_id(connection, principal.organization_id, message_id) is None:
+        message = await message_by_id(connection, principal.organization_id, message_id)
+        if message is None:
             raise NotFound("There is no such message.")
         places = await queries.lock(connection, message_id)
         moved = await queries.reschedule(connection, message_id, due_at)
@@ -148,4 +152,8 @@ async def reschedule(system: System, principal: Principal, message_id: str, data
         if not left or left - moved:
             raise Conflict("A node may have some of this message already, or all of it was cancelled.", code="too_late")
         await queries.set_schedule(connection, message_id, scheduled_at, format_datetime(due_at))
+        before, after = {"scheduled_at": message.scheduled_at}, {"scheduled_at": scheduled_at}
+        await audit.record(
+            connection, principal, "message.rescheduled", message_id, before=before, after=after, now=now
+        )
     return Scheduled(id=message_id, scheduled_at=scheduled_at)

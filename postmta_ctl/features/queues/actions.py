@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.queue_requests import flush
 from postmta_ctl.errors import Conflict, InvalidRequest, NodeFailed, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
@@ -24,6 +26,7 @@ from postmta_ctl.system import System
 
 WAIT_SECONDS = 10.0
 LONGEST_HOLD = timedelta(days=365)
+_DONE = {"flush": "flushed", "hold": "held", "release": "released"}
 
 
 async def act(system: System, principal: Principal, name: str, action: str, data: HoldRequest | None) -> ActionResult:
@@ -44,13 +47,15 @@ async def act(system: System, principal: Principal, name: str, action: str, data
     if action != "hold" and data is not None:
         raise InvalidRequest.of("body", f"{action} takes none")
     if action == "flush":
+        async with system.db.transaction() as connection:
+            await _record(system, connection, principal, organization_id, action, name)
         return ActionResult(id=name, action=action, hold=None, nodes=await _flush(system, queue))
     async with exclusive(system.db, LOCK, wait=WAIT_SECONDS):
         async with system.db.transaction() as connection:
             if action == "hold":
                 await _want(system, connection, principal, organization_id, name, data or HoldRequest())
             else:
-                await _unwant(system, connection, name)
+                await _unwant(system, connection, principal, name)
         await reconcile(system, name)
     return await _result(system, name, action)
 
@@ -95,13 +100,35 @@ async def _want(
             connection, known.id, reason=data.reason, author=principal.name, expires_at=until, released_at=None
         )
         await queries.ask_again(connection, known.id)
+    before = None if known is None else _said(known)
+    after = {"reason": data.reason, "author": principal.name, "expires_at": until}
+    await _record(system, connection, principal, organization_id, "hold", name, before=before, after=after)
 
 
-async def _unwant(system: System, connection: AsyncConnection, name: str) -> None:
+async def _unwant(system: System, connection: AsyncConnection, principal: Principal, name: str) -> None:
     known = await queries.hold_of(connection, name)
     if known is None:
         raise Conflict("The queue is not held.", code="not_held")
     await queries.change_hold(connection, known.id, released_at=system.now())
+    await _record(system, connection, principal, known.organization_id, "release", name, before=_said(known))
+
+
+def _said(row: HoldRow) -> dict[str, Any]:
+    return {"reason": row.reason, "author": row.author, "expires_at": row.expires_at}
+
+
+async def _record(
+    system: System,
+    connection: AsyncConnection,
+    principal: Principal,
+    organization_id: str,
+    action: str,
+    name: str,
+    **change: Any,
+) -> None:
+    """Write down what was asked for; what came of it on each node is in the answer."""
+    done = f"queue.{_DONE[action]}"
+    await audit.record(connection, principal, done, name, now=system.now(), organization_id=organization_id, **change)
 
 
 async def _result(system: System, name: str, action: str) -> ActionResult:

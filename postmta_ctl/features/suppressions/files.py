@@ -16,6 +16,7 @@ import msgspec
 from postmta_ctl.core.csv_text import line
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.spreadsheets import from_cell
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.suppressions import queries
 from postmta_ctl.features.suppressions.schemas import Imported, LineError, SuppressionCreate
@@ -85,17 +86,21 @@ async def import_csv(system: System, principal: Principal, chunks: AsyncIterator
         if (row := reader.read(text)) is not None:
             batch.append(row)
         if len(batch) == _BATCH:
-            taken, added, batch = taken + len(batch), added + await _store(system, batch), []
-    taken, added = taken + len(batch), added + await _store(system, batch)
+            taken, added, batch = taken + len(batch), added + await _store(system, principal, batch), []
+    taken, added = taken + len(batch), added + await _store(system, principal, batch)
     return Imported(added=added, existing=taken - added, rejected=reader.rejected, errors=reader.errors)
 
 
-async def _store(system: System, batch: list[queries.SuppressionRow]) -> int:
+async def _store(system: System, principal: Principal, batch: list[queries.SuppressionRow]) -> int:
     if not batch:
         return 0
     unique = {row.address: row for row in reversed(batch)}
     async with system.db.transaction() as connection:
-        return len(await queries.add(connection, list(unique.values())))
+        added = await queries.add(connection, list(unique.values()))
+        after = {"added": len(added), "existing": len(unique) - len(added)}
+        target = principal.organization_id
+        await audit.record(connection, principal, "suppressions.imported", target, after=after, now=system.now())
+    return len(added)
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

@@ -13,6 +13,7 @@ from postmta_ctl.core.domain_names import parse_mail_domain
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.suppressions import queries
@@ -68,7 +69,10 @@ async def add(system: System, principal: Principal, data: SuppressionCreate) -> 
         raise InvalidRequest.of("address", error.message, code=error.code) from None
     row = new_row(principal.organization_id, address, data.reason, system.now(), note=data.note)
     async with system.db.transaction() as connection:
-        await queries.add(connection, [row])
+        if await queries.add(connection, [row]):
+            await audit.record(
+                connection, principal, "suppression.added", row.id, after=_shown(row), now=row.created_at
+            )
         kept = await queries.by_address(connection, principal.organization_id, address)
     return _shown(kept or row)
 
@@ -93,8 +97,10 @@ async def remove(system: System, principal: Principal, suppression_id: str) -> N
         NotFound: The organization has no such entry.
     """
     async with system.db.transaction() as connection:
-        if not await queries.remove(connection, principal.organization_id, suppression_id):
+        row = await queries.by_id(connection, principal.organization_id, suppression_id)
+        if row is None or not await queries.remove(connection, principal.organization_id, suppression_id):
             raise NotFound("There is no such suppression.")
+        await audit.record(connection, principal, "suppression.removed", row.id, before=_shown(row), now=system.now())
 
 
 async def check(system: System, principal: Principal, data: CheckRequest) -> CheckResult:

@@ -77,13 +77,10 @@ async def add(connection: AsyncConnection, template: dict[str, Any], version: di
     await connection.execute(insert(template_versions).values(**version))
 
 
-async def lock(connection: AsyncConnection, organization_id: str, template_id: str) -> int | None:
-    """The newest version of a template, which nobody else raises in the meantime."""
-    query = select(templates.c.version).where(
-        templates.c.id == template_id, templates.c.organization_id == organization_id
-    )
-    found: int | None = await connection.scalar(query.with_for_update())
-    return found
+async def lock(connection: AsyncConnection, organization_id: str, template_id: str) -> None:
+    """Let nobody else change a template until the transaction ends."""
+    owned = (templates.c.id == template_id, templates.c.organization_id == organization_id)
+    await connection.execute(select(templates.c.version).where(*owned).with_for_update())
 
 
 async def add_version(connection: AsyncConnection, version: dict[str, Any], now: datetime) -> None:
@@ -93,7 +90,7 @@ async def add_version(connection: AsyncConnection, version: dict[str, Any], now:
     await connection.execute(statement.values(version=version["version"], updated_at=now))
 
 
-async def remove(connection: AsyncConnection, organization_id: str, template_id: str) -> bool:
-    """Delete a template with its versions; whether there was one."""
+async def remove(connection: AsyncConnection, organization_id: str, template_id: str) -> None:
+    """Delete a template with its versions."""
     where = (templates.c.id == template_id, templates.c.organization_id == organization_id)
-    return (await connection.execute(delete(templates).where(*where))).rowcount > 0
+    await connection.execute(delete(templates).where(*where))

@@ -1,6 +1,6 @@
 """``/api/v1/templates``."""
 
-from litestar import Router, delete, get, post, put
+from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from postmta_ctl.features.templates import service
@@ -13,7 +13,7 @@ from postmta_ctl.features.templates.schemas import (
     TemplateUpdate,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
 
 
 @post("/", opt=scope("templates:write"), summary="Create a template")
@@ -29,23 +29,29 @@ async def list_templates(system: TheSystem, principal: Caller, paging: Paging) -
 
 
 @get("/{template_id:str}", opt=scope("templates:read"), summary="Get a template")
-async def get_template(system: TheSystem, principal: Caller, template_id: FromPath[str]) -> Template:
-    """In its newest version."""
-    return await service.get(system, principal, template_id, None)
+async def get_template(system: TheSystem, principal: Caller, template_id: FromPath[str]) -> Response[Template]:
+    """In its newest version, which the ``ETag`` names; see ``If-Match`` of the changes."""
+    return tagged(await service.get(system, principal, template_id, None))
 
 
 @put("/{template_id:str}", opt=scope("templates:write"), summary="Add a version to a template")
 async def update_template(
-    system: TheSystem, principal: Caller, template_id: FromPath[str], data: JSONBody[TemplateUpdate]
-) -> Template:
+    system: TheSystem,
+    principal: Caller,
+    template_id: FromPath[str],
+    data: JSONBody[TemplateUpdate],
+    unchanged: Unchanged,
+) -> Response[Template]:
     """Versions never change: this adds one. Name the one you edited in ``based_on`` to overwrite nobody's work."""
-    return await service.update(system, principal, template_id, data)
+    return tagged(await service.update(system, principal, template_id, data, unchanged))
 
 
 @delete("/{template_id:str}", opt=scope("templates:write"), summary="Delete a template")
-async def delete_template(system: TheSystem, principal: Caller, template_id: FromPath[str]) -> None:
+async def delete_template(
+    system: TheSystem, principal: Caller, template_id: FromPath[str], unchanged: Unchanged
+) -> None:
     """With all its versions. What was sent by it stays as it was."""
-    await service.remove(system, principal, template_id)
+    await service.remove(system, principal, template_id, unchanged)
 
 
 @get("/{template_id:str}/versions", opt=scope("templates:read"), summary="List the versions of a template")

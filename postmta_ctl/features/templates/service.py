@@ -13,6 +13,7 @@ from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.rendering import check_source, check_variables, render
 from postmta_ctl.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.templates import queries
@@ -27,6 +28,7 @@ from postmta_ctl.features.templates.schemas import (
     TemplateUpdate,
 )
 from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 
@@ -53,30 +55,48 @@ async def create(system: System, principal: Principal, data: TemplateCreate) -> 
     try:
         async with system.db.transaction() as connection:
             await queries.add(connection, template | {"created_at": now, "updated_at": now}, version)
+            made = _shown(await queries.one(connection, principal.organization_id, template_id, None))
+            await audit.record(connection, principal, "template.created", template_id, after=made, now=now)
     except IntegrityError as error:
         raise AlreadyExists("name: there is a template of this name already.") from error
-    return await get(system, principal, template_id, 1)
+    return made
 
 
-async def update(system: System, principal: Principal, template_id: str, data: TemplateUpdate) -> Template:
+async def update(
+    system: System, principal: Principal, template_id: str, data: TemplateUpdate, unchanged: Condition
+) -> Template:
     """Add a version. Messages that name an earlier one go on using it.
 
     Raises:
         InvalidRequest: Names each part that cannot be used, and why.
         NotFound: The organization has no such template.
         Conflict: ``version_conflict``: somebody else has added a version in the meantime.
+        PreconditionFailed: The newest version is another than the caller knows.
     """
     _check(data)
     now = system.now()
     async with system.db.transaction() as connection:
-        latest = await queries.lock(connection, principal.organization_id, template_id)
-        if latest is None:
-            raise NotFound("There is no such template.")
-        if data.based_on not in (None, latest):
-            raise Conflict(f"The newest version is {latest}.", code="version_conflict")
-        version = _version(template_id, latest + 1, data, principal) | {"created_at": now}
+        before = await _locked(connection, principal, template_id)
+        unchanged.require(before)
+        if data.based_on not in (None, before.version):
+            raise Conflict(f"The newest version is {before.version}.", code="version_conflict")
+        version = _version(template_id, before.version + 1, data, principal) | {"created_at": now}
         await queries.add_version(connection, version, now)
-    return await get(system, principal, template_id, latest + 1)
+        after = _shown(await queries.one(connection, principal.organization_id, template_id, None))
+        await audit.record(connection, principal, "template.updated", template_id, before=before, after=after, now=now)
+    return after
+
+
+async def _locked(connection: AsyncConnection, principal: Principal, template_id: str) -> Template:
+    """The newest version, which nobody else follows by another until the transaction ends."""
+    await queries.lock(connection, principal.organization_id, template_id)
+    return _shown(await queries.one(connection, principal.organization_id, template_id, None))
+
+
+def _shown(row: TemplateRow | None) -> Template:
+    if row is None:
+        raise NotFound("There is no such template.")
+    return msgspec.convert(row, Template, from_attributes=True)
 
 
 def _version(template_id: str, number: int, data: TemplateContent, principal: Principal) -> dict[str, Any]:
@@ -116,10 +136,7 @@ async def get(system: System, principal: Principal, template_id: str, version: i
         NotFound: The organization has no such template, or it has no such version.
     """
     async with system.db.reading() as connection:
-        row = await queries.one(connection, principal.organization_id, template_id, version)
-    if row is None:
-        raise NotFound("There is no such template.")
-    return msgspec.convert(row, Template, from_attributes=True)
+        return _shown(await queries.one(connection, principal.organization_id, template_id, version))
 
 
 async def versions(system: System, principal: Principal, template_id: str) -> list[Template]:
@@ -132,18 +149,21 @@ async def versions(system: System, principal: Principal, template_id: str) -> li
         rows = await queries.versions(connection, principal.organization_id, template_id)
     if not rows:
         raise NotFound("There is no such template.")
-    return [msgspec.convert(row, Template, from_attributes=True) for row in rows]
+    return [_shown(row) for row in rows]
 
 
-async def remove(system: System, principal: Principal, template_id: str) -> None:
+async def remove(system: System, principal: Principal, template_id: str, unchanged: Condition) -> None:
     """Delete a template with all its versions. What was sent by it stays as it was.
 
     Raises:
         NotFound: The organization has no such template.
+        PreconditionFailed: The newest version is another than the caller knows.
     """
     async with system.db.transaction() as connection:
-        if not await queries.remove(connection, principal.organization_id, template_id):
-            raise NotFound("There is no such template.")
+        before = await _locked(connection, principal, template_id)
+        unchanged.require(before)
+        await queries.remove(connection, principal.organization_id, template_id)
+        await audit.record(connection, principal, "template.deleted", template_id, before=before, now=system.now())
 
 
 async def preview(system: System, principal: Principal, template_id: str, data: PreviewRequest) -> Preview:

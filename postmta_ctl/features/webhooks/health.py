@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.webhooks import delivery_queries as queries
 from postmta_ctl.features.webhooks.outbox import Happening, announce
 from postmta_ctl.features.webhooks.payloads import WebhookDisabledData
@@ -67,4 +68,14 @@ async def _disable(system: System, connection: AsyncConnection, row: WebhookRow,
     details = msgspec.to_builtins(data)
     await queries.insert_notice(connection, row.organization_id, DISABLED, details, key=system.random(16), now=now)
     await announce(connection, [Happening(organization_id=row.organization_id, type=DISABLED, at=now, data=data)], now)
+    await audit.record(
+        connection,
+        None,
+        DISABLED,
+        row.id,
+        before={"enabled": True},
+        after={"enabled": False} | details,
+        now=now,
+        organization_id=row.organization_id,
+    )
     log.warning("webhook disabled", webhook=row.id, organization=row.organization_id, reason=reason)

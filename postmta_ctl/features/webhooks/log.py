@@ -10,6 +10,7 @@ import msgspec
 from postmta_ctl.core import event_types
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import Conflict, NotFound
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.webhooks import queries, service
 from postmta_ctl.features.webhooks.outbox import PENDING
@@ -53,6 +54,15 @@ async def replay(system: System, principal: Principal, webhook_id: str, delivery
             raise NotFound("There is no such delivery.")
         _check_replay(webhook, found, now)
         await queries.save_delivery(connection, found.id, status=PENDING, step=0, due_at=now, finished_at=None)
+        await audit.record(
+            connection,
+            principal,
+            "webhook.delivery_replayed",
+            webhook.id,
+            before={"delivery_id": found.id, "status": found.status},
+            after={"delivery_id": found.id, "status": PENDING},
+            now=now,
+        )
         attempts = (await queries.attempts_of(connection, [found.id]))[found.id]
     again = msgspec.structs.replace(found, status=PENDING, step=0, due_at=now, finished_at=None)
     return _shown(again, attempts)
