@@ -19,6 +19,7 @@ from postmta_ctl.features.auth import queries
 from postmta_ctl.features.auth.principal import Principal, scopes_of
 from postmta_ctl.features.auth.queries import UserRow
 from postmta_ctl.features.auth.schemas import Me, Organization, Register, Registered
+from postmta_ctl.features.security.auto_block.defaults import add_defaults as add_default_rules
 from postmta_ctl.features.users import invitations
 from postmta_ctl.features.users.emails import parse_email
 from postmta_ctl.features.users.profile import shown
@@ -79,6 +80,7 @@ async def _joined(
     await queries.insert_organization(
         connection, id=organization.id, slug=organization.slug, name=organization.name, created_at=now
     )
+    await add_default_rules(connection, organization.id, now)
     return organization, "owner"
 
 

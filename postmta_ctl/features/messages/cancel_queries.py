@@ -148,7 +148,7 @@ async def reschedule(connection: AsyncConnection, message_id: str, due_at: datet
     statement = (
         update(outbox)
         .where(outbox.c.message_id == message_id, _IS_HERE)
-        .values(due_at=due_at)
+        .values(due_at=due_at, block_id=None)
         .returning(outbox.c.recipient_id)
     )
     return set(await connection.scalars(statement))

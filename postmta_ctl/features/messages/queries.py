@@ -214,8 +214,10 @@ async def message_by_id(connection: AsyncConnection, organization_id: str, messa
 
 
 async def recipients_of(connection: AsyncConnection, message_id: str) -> Sequence[Any]:
-    """The recipients in the order they were named."""
-    query = select(recipients).where(recipients.c.message_id == message_id).order_by(recipients.c.id)
+    """The recipients in the order they were named, each with what keeps it here."""
+    kept = (outbox.c.recipient_id == recipients.c.id) & outbox.c.block_id.is_not(None)
+    query = select(recipients, outbox.c.last_error.label("kept_here")).outerjoin(outbox, kept)
+    query = query.where(recipients.c.message_id == message_id).order_by(recipients.c.id)
     return (await connection.execute(query)).all()
 
 

@@ -26,6 +26,7 @@ from postmta_ctl.core.tracking import Tracker
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.messages import relay_queries as queries
+from postmta_ctl.features.messages.blocked import without_blocked
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.withdrawals import without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
@@ -65,12 +66,13 @@ async def relay(system: System) -> bool:
 
 
 async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:
-    """Without those that are on a node by its own log though no answer told so, and those nobody wants sent."""
+    """Without those that are on a node by its own log though no answer told so, that nobody wants sent, or that may
+    not be sent now."""
     again = [one.recipient_id for one in held if one.attempts > 1]
     there = await queries.on_a_node(connection, again) if again else {}
     await queries.settle_injected(connection, there, now)
     left = [one for one in held if one.recipient_id not in there]
-    return await without_withdrawn(connection, left, now)
+    return await without_blocked(connection, await without_withdrawn(connection, left, now), now)
 
 
 def _sent(system: System, nodes: Sequence[NodeAddress], held: Sequence[Leased]) -> Iterator[Any]:

@@ -31,6 +31,8 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     vmta: str | None
     organization_id: str
+    domain: str
+    """Of the From header."""
     campaign: str | None
     track_opens: bool
     track_clicks: bool
@@ -77,6 +79,7 @@ async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list
             messages.c.track_clicks,
             messages.c.unsubscribe,
             messages.c.organization_id,
+            messages.c.domain,
             messages.c.created_at.label("accepted_at"),
         )
         .join_from(outbox, recipients, outbox.c.recipient_id == recipients.c.id)
@@ -190,6 +193,23 @@ async def settle_later(connection: AsyncConnection, later: Sequence[dict[str, An
         )
     )
     await connection.execute(statement, list(later))
+
+
+async def keep_here(connection: AsyncConnection, kept: Sequence[dict[str, Any]]) -> None:
+    """Leave these in the outbox as if they had not been leased: each with ``rid``, ``due``, ``block``, ``words``."""
+    if not kept:
+        return
+    statement = (
+        update(outbox)
+        .where(outbox.c.recipient_id == bindparam("rid"))
+        .values(
+            due_at=bindparam("due"),
+            attempts=outbox.c.attempts - 1,
+            block_id=bindparam("block"),
+            last_error=bindparam("words"),
+        )
+    )
+    await connection.execute(statement, list(kept))
 
 
 async def remove(connection: AsyncConnection, recipient_ids: list[str]) -> None:

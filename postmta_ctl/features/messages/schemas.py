@@ -160,6 +160,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     """Text of the last reply."""
     bounce_class: str | None
     vmta: str | None
+    kept_here: str | None
+    """What keeps it from being given to a node: an auto-block, by its id and the name of its rule."""
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -83,6 +83,7 @@ def _item(system: System, principal: Principal, message: NewMessage, recipient: 
         address=recipient.address,
         organization=principal.organization,
         organization_id=principal.organization_id,
+        domain=message.sender.domain,
         vmta=request.vmta,
         campaign=message.campaign,
         track_opens=request.track_opens,

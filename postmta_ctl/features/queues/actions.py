@@ -96,9 +96,9 @@ async def _want(
         )
         await queries.add_hold(connection, row)
     else:
-        await queries.change_hold(
-            connection, known.id, reason=data.reason, author=principal.name, expires_at=until, released_at=None
-        )
+        asked = {"reason": data.reason, "author": principal.name, "expires_at": until}
+        # Whoever holds it by hand does not want it released with the block that held it before.
+        await queries.change_hold(connection, known.id, **asked, released_at=None, block_id=None)
         await queries.ask_again(connection, known.id)
     before = None if known is None else _said(known)
     after = {"reason": data.reason, "author": principal.name, "expires_at": until}

@@ -8,8 +8,12 @@ asks again (the same suspension takes the place of the first), or takes back wha
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.clients.kumod import NodeAddress
+from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.queue_requests import flush, suspend
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.nodes import access
@@ -110,6 +114,35 @@ async def _let_go(system: System, node: NodeAddress, row: HoldRow, known: HeldOn
     if queue is not None:
         # Else what was held waits for the next attempt that it was put off to, which may be hours away.
         await system.kumod.admin(node, "POST", "/api/admin/rebind/v1", flush(queue.scope, "released"))
+
+
+async def hold_for_block(
+    connection: AsyncConnection,
+    queue: str,
+    *,
+    block_id: str,
+    organization_id: str,
+    reason: str,
+    author: str,
+    expires_at: datetime | None,
+    now: datetime,
+) -> bool:
+    """Hold a queue for a block, in the caller's transaction; the caller has the lock, and reconciles after it.
+
+    Returns:
+        False where it is held already: by hand, or for another block.
+    """
+    values: dict[str, Any] = {"reason": reason, "author": author, "expires_at": expires_at, "block_id": block_id}
+    known = await queries.hold_of(connection, queue)
+    if known is not None and is_held(known, now):
+        return False
+    if known is None:
+        row = HoldRow(id=new_id(now), organization_id=organization_id, queue=queue, created_at=now, **values)
+        await queries.add_hold(connection, row)
+    else:
+        await queries.change_hold(connection, known.id, released_at=None, **values)
+        await queries.ask_again(connection, known.id)
+    return True
 
 
 def is_held(row: HoldRow, now: datetime) -> bool:

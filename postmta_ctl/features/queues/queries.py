@@ -34,6 +34,8 @@ class HoldRow(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     expires_at: datetime | None = None
     released_at: datetime | None = None
+    block_id: str | None = None
+    """Of the block that holds it; None: somebody does."""
     created_at: datetime
 
 

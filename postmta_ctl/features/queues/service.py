@@ -196,6 +196,14 @@ def _require_operator(principal: Principal, everybody: bool) -> None:
         raise PermissionDenied("Only operators see the queues of all organizations.", code="not_operator")
 
 
+async def present(system: System) -> list[TenantQueue]:
+    """The queues of tenants that the nodes which answer know of, by name. Some may be empty."""
+    async with system.db.reading() as connection:
+        nodes = await all_nodes(connection)
+    names = {name for one in await _read(system, nodes) for name in one.metrics.scheduled}
+    return [queue for name in sorted(names) if (queue := tenant_queue(name)) is not None]
+
+
 async def _read(system: System, nodes: Iterable[NodeRow]) -> list[Reading]:
     """Ask all nodes that have ever been seen."""
     return await asyncio.gather(*(_read_one(system, node) for node in nodes if node.online_since is not None))
