@@ -26,7 +26,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Recipients given up, at once, after too long a time, or by a report that came after a delivery."""
     cancelled: int = 0
     rejected: int = 0
-    """SMTP submissions that a node refused."""
+    """SMTP submissions that a node refused, and of the queued those that the policy of a node refused."""
     suppressed: int = 0
     """Of the queued, recipients to whom nothing is sent since they are on the suppression list."""
     complained: int = 0

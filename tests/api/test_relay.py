@@ -16,6 +16,7 @@ from postmta_ctl.features.ingest.service import ingest
 from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
 from postmta_ctl.recent import Recent
 from postmta_ctl.store.tables import outbox, recipients
+from tests.api.test_rollups import check
 
 MAIL = {"from": "ann@acme.test", "to": ["bob@example.org"], "subject": "Hello", "text": "Hi"}
 
@@ -140,6 +141,24 @@ async def test_what_the_policy_refuses_for_good_is_bounced(
     assert shown["status"] == "injected"
     assert shown["recipients"][0]["reply"] == "550 5.7.1 postmta-bad-from: no"
     assert shown["recipients"][0]["bounce_class"] == "policy"
+
+
+async def test_what_the_policy_refuses_is_an_event_counted_and_told(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any
+) -> None:
+    hook = {"url": "https://example.com/hook", "events": ["message.rejected"]}
+    webhook = (await client.post("/api/v1/webhooks", json=hook, headers=acme)).json()["webhook"]["id"]
+    node.refusals["bad@example.org"] = "550 5.7.1 postmta-bad-from: no"
+    sent = await send(client, acme, to=["bad@example.org", "good@example.org"], tags=["spring"])
+    await relay(relaying)
+    timeline = (await client.get(f"/api/v1/messages/{sent['id']}", headers=acme)).json()["timeline"]
+    told = [(one["type"], one["code"], one["reply"]) for one in timeline if one["type"] != "message.queued"]
+    assert told == [("message.rejected", 550, "550 5.7.1 postmta-bad-from: no")]
+    counts = (await client.get("/api/v1/analytics/summary", headers=acme)).json()["counts"]
+    assert (counts["rejected"], counts["bounced"]) == (1, 0)
+    log = (await client.get(f"/api/v1/webhooks/{webhook}/deliveries", headers=acme)).json()["data"]
+    assert [one["payload"]["data"]["recipient"] for one in log] == ["bad@example.org"]
+    await check(db)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -24,15 +24,44 @@ OWN = "PostMTA"
 """``record_type`` of events that are not from a log record."""
 
 
-async def record(connection: AsyncConnection, recipient_ids: Collection[str], kind: str, now: datetime) -> None:
-    """Keep an event of this type for each of the recipients, count it, and announce it. Two at one moment are one."""
+async def record(
+    connection: AsyncConnection,
+    recipient_ids: Collection[str],
+    kind: str,
+    now: datetime,
+    *,
+    details: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Keep an event of this type for each of the recipients, count it, and announce it. Two at one moment are one.
+
+    Args:
+        connection: The transaction.
+        recipient_ids: Whom it happened to.
+        kind: The type.
+        now: When.
+        details: More columns of ``events``, by recipient id; the same ones for each.
+    """
     if not recipient_ids:
         return
     people = await queries.concerned(connection, recipient_ids)
-    rows = [_event(one, kind, now) for one in people]
+    rows = [_event(one, kind, now) | dict((details or {}).get(one.id, {})) for one in people]
     await queries.insert_events(connection, rows)
     await rollups.count(connection, [_fact(one, kind, now) for one in people])
     await announce_mail(connection, rows, now)
+
+
+async def record_refused(connection: AsyncConnection, words: Mapping[str, str], now: datetime) -> None:
+    """Keep, count and announce that the policy of a node refused recipients (``recipient id → its words``).
+
+    KumoMTA writes no log record of it: the refusal is the answer to the injection.
+    """
+    await record(
+        connection,
+        words.keys(),
+        "message.rejected",
+        now,
+        details={rid: {"code": relay_queries.REFUSED, "reply": one} for rid, one in words.items()},
+    )
 
 
 async def withdraw(

@@ -27,6 +27,7 @@ from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.blocked import without_blocked
+from postmta_ctl.features.messages.happenings import record_refused
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.withdrawals import without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
@@ -143,7 +144,8 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
         injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
         later += [_later(held[rid], Outcome(rid, Result.TRY_AGAIN, "the node could not queue it"), now) for rid in lost]
         await queries.settle_injected(connection, injected, now)
-        await queries.settle_refused(connection, refused, now)
+        rejected = await queries.settle_refused(connection, refused, now)
+        await record_refused(connection, {rid: refused[rid] for rid in rejected}, now)
         await account.refund_recipients(
             connection, list(refused), now, cause="relay", reference="refused by the policy"
         )

@@ -165,17 +165,20 @@ async def settle_injected(connection: AsyncConnection, injected: dict[str, str],
     await remove(connection, list(injected))
 
 
-async def settle_refused(connection: AsyncConnection, refused: dict[str, str], now: datetime) -> None:
-    """The policy will never take these (``recipient id → its words``)."""
-    if not refused:
-        return
-    statement = (
-        update(recipients)
-        .where(recipients.c.id == bindparam("rid"), recipients.c.status == "queued")
-        .values(status="bounced", status_at=now, code=550, reply=bindparam("words"), bounce_class="policy")
-    )
-    await connection.execute(statement, [{"rid": rid, "words": words} for rid, words in refused.items()])
+async def settle_refused(connection: AsyncConnection, refused: dict[str, str], now: datetime) -> list[str]:
+    """The policy will never take these (``recipient id → its words``); those whose status it is that changed."""
+    changed: list[str] = []
+    for rid, words in sorted(refused.items()):
+        waiting = (recipients.c.id == rid, recipients.c.status == "queued")
+        fate = {"status": "bounced", "status_at": now, "code": REFUSED, "reply": words, "bounce_class": "policy"}
+        statement = update(recipients).where(*waiting).values(fate).returning(recipients.c.id)
+        changed += await connection.scalars(statement)
     await remove(connection, list(refused))
+    return changed
+
+
+REFUSED = 550
+"""Reply code of what our policy refuses for good."""
 
 
 async def settle_later(connection: AsyncConnection, later: Sequence[dict[str, Any]]) -> None:
