@@ -98,8 +98,11 @@ _HOSTS = {
 }
 """What the names of the provider's mail exchangers end in."""
 
-_BY_DOMAIN = {domain: name for name, domains in _DOMAINS.items() for domain in domains.split()}
-_BY_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts.split()}
+BY_DOMAIN = {domain: name for name, domains in _DOMAINS.items() for domain in domains.split()}
+BY_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts.split()}
+"""Provider by domain, and by what the name of a mail exchanger ends in."""
+PROVIDERS = frozenset({OTHER, *_DOMAINS, *_HOSTS})
+"""Every name that this table can give, and the one of everybody else."""
 
 
 @lru_cache(maxsize=10_000)
@@ -110,12 +113,12 @@ def well_known(domain: str, exchanger: str = "") -> str | None:
         domain: Of the address, in lower case.
         exchanger: Name of the host that took or refused the mail, if one was reached.
     """
-    return _BY_DOMAIN.get(domain) or _by_host(exchanger.rstrip(".").lower())
+    return BY_DOMAIN.get(domain) or _by_host(exchanger.rstrip(".").lower())
 
 
 def _by_host(host: str) -> str | None:
     while host:
-        if found := _BY_HOST.get(host):
+        if found := BY_HOST.get(host):
             return found
         host = host.partition(".")[2]
     return None

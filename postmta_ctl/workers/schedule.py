@@ -10,6 +10,7 @@ from postmta_ctl.features.auth.sessions import forget_sessions
 from postmta_ctl.features.billing.subscriptions import renew_ended
 from postmta_ctl.features.credits.alerts import watch_balances
 from postmta_ctl.features.live_data.jobs import refresh_live_data
+from postmta_ctl.features.domains.rotation_job import rotate_keys
 from postmta_ctl.features.messages.cancelling import cancel_at_nodes
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
@@ -19,6 +20,7 @@ from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
 from postmta_ctl.features.vmtas.pausing import keep_pauses
 from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
+from postmta_ctl.features.warmup.governor import govern
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
 from postmta_ctl.system import System
@@ -41,6 +43,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
     Job(name="live data", every=1.0, run=refresh_live_data),
+    Job(name="rotate DKIM keys", every=5.0, run=rotate_keys),
     Job(name="deliver webhooks", every=0.1, run=deliver_webhooks),
     Job(name="forget webhook deliveries", every=60.0, run=forget_deliveries),
     Job(name="forget logins", every=3600.0, run=forget_sessions),
@@ -48,6 +51,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="keep vMTAs paused", every=5.0, run=keep_pauses),
     Job(name="auto-block", every=30.0, run=watch_rules),
     Job(name="forget outcomes", every=600.0, run=forget_outcomes),
+    Job(name="govern warm-ups", every=5.0, run=govern),
     Job(name="forget idempotency keys", every=600.0, run=forget_answers),
     Job(name="watch credit balances", every=5.0, run=watch_balances),
     Job(name="renew subscriptions", every=60.0, run=renew_ended),

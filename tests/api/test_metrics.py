@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from httpx import ASGITransport, AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 
 from postmta_ctl.app import create_app
 from postmta_ctl.settings import Settings
-from postmta_ctl.store.tables import rollup_attempts
+from postmta_ctl.store.tables import vmtas, warmup_counts
 
 TOKEN = {"Authorization": "Bearer metrics-token"}
 
@@ -68,15 +68,16 @@ async def test_nodes_and_releases_are_seen(client: Any, ann: Any, tmp_path: Any)
 async def test_the_warm_up_shows_what_is_used_of_its_allowance(client: Any, ann: Any, db: Any, clock: Any) -> None:
     vmta = {"name": "mx1", "ip_address": "192.0.2.10", "ehlo_domain": "mx1.acme.test"}
     await client.post("/api/v1/vmtas", json=vmta | {"warmup": {"daily_allowances": [50, 100]}}, headers=ann)
-    organization = (await client.get("/api/v1/auth/me", headers=ann)).json()["organization"]["id"]
-    row = {"organization_id": organization, "vmta": "mx1", "provider": "gmail"}
     async with db.transaction() as connection:
-        for hour, code_class, count in ((9, 2, 7), (11, 2, 5), (11, 4, 100)):
-            values = row | {"hour": clock().replace(hour=hour), "code_class": code_class, "count": count}
-            await connection.execute(insert(rollup_attempts).values(**values))
+        vmta_id = await connection.scalar(select(vmtas.c.id))
+        counts = {"delivered": 6, "deferred": 100, "bounced": 1, "complained": 0, "attempts": 107}
+        for node in ("n1", "n2"):
+            key = {"vmta_id": vmta_id, "day": clock().date(), "provider": "gmail", "node": node}
+            await connection.execute(insert(warmup_counts).values(**key, **counts))
     found = await scrape(client)
     assert found["postmta_warmup_allowance", ("acme", "mx1")] == 50
     assert found["postmta_warmup_used", ("acme", "mx1")] == 12
+    assert found["postmta_warmup_stage", ("acme", "mx1")] == 1
 
 
 async def test_the_same_comes_as_json(client: Any, ann: Any) -> None:

@@ -27,7 +27,7 @@ async def test_the_model_is_the_demonstrations(client: Any, resolver: Any, syste
     for vmta in scenario.VMTAS:
         assert (await client.post("/api/v1/vmtas", json=vmta, headers=headers)).status_code == 201
     async with db.reading() as connection:
-        model = await load_model(connection, Settings(), system.now().date())
+        model = await load_model(connection, Settings())
 
     kept = msgspec.json.decode((OPS_REPO / "model.json").read_bytes(), type=PolicyModel)
     assert in_order(kept) == in_order(model)

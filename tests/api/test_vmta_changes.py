@@ -64,7 +64,7 @@ async def test_a_proxy_can_be_taken_away_and_reaches_the_policy(
 ) -> None:
     made = await make(client, ann, proxy=PROXY)
     async with db.reading() as connection:
-        (vmta,) = (await load_model(connection, settings, clock().date())).vmtas
+        (vmta,) = (await load_model(connection, settings)).vmtas
     assert (vmta.proxy_protocol, vmta.proxy_server, vmta.address) == ("socks5", "10.0.0.5:1080", "192.0.2.10")
     answer = (await put(client, ann, made["id"], proxy=None)).json()
     assert (answer["proxy"], answer["version"]) == (None, 2)

@@ -92,7 +92,7 @@ class TestPausing:
         for what, state in (("pause", "paused"), ("resume", "active")):
             await switch(client, ann, mx1, what)
             async with db.reading() as connection:
-                (vmta,) = (await load_model(connection, settings, clock().date())).vmtas
+                (vmta,) = (await load_model(connection, settings)).vmtas
             assert vmta.state == state
         assert await changes_of(db) == ["vMTA mx1 created", "vMTA mx1 paused", "vMTA mx1 resumed"]
 

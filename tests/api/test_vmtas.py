@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from postmta_ctl.features.vmtas import queries, warmup
 from postmta_ctl.store.tables import outbox, policy_changes
 
 MX1 = {"name": "mx1", "ip_address": "192.0.2.10", "ehlo_domain": "mx1.acme.test"}
@@ -44,18 +43,17 @@ async def test_a_vmta_without_warm_up_is_active(client: Any, ann: Any, db: Any) 
     assert await changes_of(db) == [("ann@acme.test", "vMTA mx1 created")]
 
 
-async def test_own_allowances_begin_with_the_first(client: Any, ann: Any, system: Any, db: Any) -> None:
+async def test_own_allowances_begin_with_the_first(client: Any, ann: Any) -> None:
     made = (await make(client, ann, warmup={"daily_allowances": [50, 100, 400]})).json()
     assert made["state"] == "warming"
     assert made["warmup"] == {
         "schedule": None,
         "daily_allowances": [50, 100, 400],
+        "provider_shares": {},
         "day": 1,
         "allowance_today": 50,
+        "is_paused": False,
     }
-    async with db.reading() as connection:
-        [(slug, row)] = await queries.of_all(connection)
-    assert (slug, warmup.daily_limit(row, system.now().date())) == ("acme", 50)
 
 
 @pytest.mark.parametrize("schedule", ["conservative", "standard", "aggressive"])
@@ -64,13 +62,6 @@ async def test_a_schedule_by_name_grows(client: Any, ann: Any, schedule: str) ->
     assert shown["schedule"] == schedule
     assert shown["allowance_today"] == shown["daily_allowances"][0] > 0
     assert shown["daily_allowances"] == sorted(set(shown["daily_allowances"]))
-
-
-async def test_an_established_vmta_has_no_limit(client: Any, ann: Any, system: Any, db: Any) -> None:
-    await make(client, ann)
-    async with db.reading() as connection:
-        [(_, row)] = await queries.of_all(connection)
-    assert warmup.daily_limit(row, system.now().date()) is None
 
 
 @pytest.mark.parametrize(
@@ -112,6 +103,8 @@ async def test_an_address_is_shown_in_its_canonical_form(client: Any, ann: Any, 
         ({"warmup": {"daily_allowances": [10**30]}}, "warmup.daily_allowances[0]"),
         ({"warmup": {"daily_allowances": [1] * 367}}, "warmup.daily_allowances"),
         ({"warmup": "standard"}, "warmup"),
+        ({"warmup": {"schedule": "standard", "provider_shares": {"gmail": 0}}}, "warmup.provider_shares[...]"),
+        ({"warmup": {"schedule": "standard", "provider_shares": {"gmial": 0.5}}}, "warmup.provider_shares"),
         ({"state": "active"}, "state"),
     ],
 )

@@ -24,6 +24,7 @@ from postmta_ctl.core.status import summarise
 from postmta_ctl.errors import MalformedRequest, PayloadTooLarge, Unauthenticated
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.ingest import queries
+from postmta_ctl.features.ingest.adoption import adopt, charge
 from postmta_ctl.features.ingest.counting import fact
 from postmta_ctl.features.ingest.fold import fold
 from postmta_ctl.features.ingest.queries import Known
@@ -34,6 +35,7 @@ from postmta_ctl.features.nodes.queries import node_by_token_digest
 from postmta_ctl.features.suppressions.automatic import rows_of as suppressions_of
 from postmta_ctl.features.suppressions.queries import SuppressionRow
 from postmta_ctl.features.suppressions.service import suppress
+from postmta_ctl.features.warmup.counting import count as count_for_warmup
 from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.store import rollups
 from postmta_ctl.system import System
@@ -100,7 +102,7 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
     mail = [record for record in batch.records if not is_ignorable(record, {system.settings.bounces})]
     now = system.now()
     async with system.db.transaction() as connection:
-        added = await _keep(connection, node, mail, now) if mail else 0
+        added = await _keep(system, connection, node, mail, now) if mail else 0
         if batch.bad:
             await queries.insert_dead_letters(connection, _dead_letters(batch, node, now))
     answer = Ingested(
@@ -121,8 +123,13 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
     return answer
 
 
-async def _keep(connection: AsyncConnection, node: str, mail: Sequence[LogRecord], now: datetime) -> int:
+async def _keep(
+    system: System, connection: AsyncConnection, node: str, mail: Sequence[LogRecord], now: datetime
+) -> int:
+    new = await adopt(connection, mail, now)
     known = await queries.known_recipients(connection, {rid for record in mail if (rid := rid_of(record))})
+    for rid, credits in (await charge(system, connection, new)).items():
+        known[rid] = msgspec.structs.replace(known[rid], credits=credits)
     owners = await _owners(connection, mail, known)
     rows = [
         event_row(record, node=node, known=known.get(rid_of(record) or ""), organization_id=owner, now=now)
@@ -136,6 +143,7 @@ async def _keep(connection: AsyncConnection, node: str, mail: Sequence[LogRecord
     await put_back(connection, [row["recipient_id"] for row, record in fresh if is_not_queued(record)], now)
     await suppress(connection, _suppressions(known, fresh, now))
     await announce_mail(connection, [row for row, _ in fresh], now)
+    await count_for_warmup(connection, [row for row, _ in fresh])
     await _count(connection, [row for row, _ in fresh])
     return len(added)
 

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from postmta_ctl.core.auto_block import Action
 from postmta_ctl.features.metrics import queries
 from postmta_ctl.features.metrics.queries import Backlog, NodeState
-from postmta_ctl.features.vmtas import queries as vmtas
-from postmta_ctl.features.vmtas.queries import VmtaRow
-from postmta_ctl.features.vmtas.warmup import daily_limit
+from postmta_ctl.features.security.auto_block import block_queries as auto_block
+from postmta_ctl.features.warmup import count_queries as warmup_counts
+from postmta_ctl.features.warmup import queries as warmup
+from postmta_ctl.features.warmup.queries import Governed
 from postmta_ctl.system import System
 
 UP_WITHIN = timedelta(seconds=30)
@@ -21,15 +23,15 @@ async def measured(system: System) -> CollectorRegistry:
     """Look everything up, into a registry of its own: what is gone since the last time is not in it."""
     now = system.now()
     registry = CollectorRegistry()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     async with system.db.reading() as connection:
         _outbox(registry, *await queries.outbox_backlog(connection, now), now)
         _webhooks(registry, await queries.webhook_backlog(connection), now)
         _nodes(registry, await queries.node_states(connection), now)
         _policy(registry, await queries.newest_release(connection), await queries.pending_changes(connection))
         _credits(registry, await queries.credits_left(connection))
-        used = await queries.delivered_since(connection, midnight)
-        _warmup(registry, await vmtas.of_all(connection), used, now)
+        _blocks(registry, await auto_block.count_active(connection))
+        used = await warmup_counts.delivered_on(connection, now.date())
+        _warmup(registry, await warmup.governed(connection), used)
     return registry
 
 
@@ -69,14 +71,19 @@ def _credits(registry: CollectorRegistry, left: dict[str, tuple[int, int]]) -> N
         gauge.labels(kind, "reserved").set(reserved)
 
 
-def _warmup(
-    registry: CollectorRegistry, all_vmtas: list[tuple[str, VmtaRow]], used: dict[tuple[str, str], int], now: datetime
-) -> None:
+def _blocks(registry: CollectorRegistry, active: dict[str, int]) -> None:
+    gauge = Gauge("postmta_auto_blocks", "Blocks that are active, by what they do.", ["action"], registry=registry)
+    for action in Action:
+        gauge.labels(action.value).set(active.get(action, 0))
+
+
+def _warmup(registry: CollectorRegistry, governed: list[Governed], used: dict[str, int]) -> None:
     labels = ["organization", "vmta"]
     allowed = Gauge("postmta_warmup_allowance", "Deliveries allowed today.", labels, registry=registry)
     taken = Gauge("postmta_warmup_used", "Deliveries made today.", labels, registry=registry)
-    for slug, row in all_vmtas:
-        limit = daily_limit(row, now.date())
-        if limit is not None:
-            allowed.labels(slug, row.name).set(limit)
-            taken.labels(slug, row.name).set(used.get((slug, row.name), 0))
+    stage = Gauge("postmta_warmup_stage", "Which allowance is in force, from 1.", labels, registry=registry)
+    for one in governed:
+        if one.row.state == "warming":
+            allowed.labels(one.organization, one.row.name).set(one.progress.allowance)
+            taken.labels(one.organization, one.row.name).set(used.get(one.row.id, 0))
+            stage.labels(one.organization, one.row.name).set(one.progress.day)

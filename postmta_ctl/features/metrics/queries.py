@@ -11,11 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.store.tables import (
     credit_balances,
     nodes,
-    organizations,
     outbox,
     policy_changes,
     releases,
-    rollup_attempts,
     webhook_deliveries,
 )
 
@@ -75,14 +73,3 @@ async def credits_left(connection: AsyncConnection) -> dict[str, tuple[int, int]
         credit_balances.c.type, func.sum(credit_balances.c.available), func.sum(credit_balances.c.reserved)
     ).group_by(credit_balances.c.type)
     return {kind: (int(available), int(reserved)) for kind, available, reserved in await connection.execute(total)}
-
-
-async def delivered_since(connection: AsyncConnection, since: datetime) -> dict[tuple[str, str], int]:
-    """Deliveries that receivers took, by slug of the organization and name of the vMTA."""
-    taken = (
-        select(organizations.c.slug, rollup_attempts.c.vmta, func.sum(rollup_attempts.c.count))
-        .join_from(rollup_attempts, organizations)
-        .where(rollup_attempts.c.hour >= since, rollup_attempts.c.code_class == 2)
-        .group_by(organizations.c.slug, rollup_attempts.c.vmta)
-    )
-    return {(slug, vmta): int(count) for slug, vmta, count in await connection.execute(taken)}

@@ -64,7 +64,7 @@ async def draft_policy(system: System) -> Draft:
     async with system.db.reading() as connection:
         # First, so that a change that is listed here is in what is read after it, whatever commits in between.
         changes = await queries.pending(connection)
-        model = await load_model(connection, system.settings, system.now().date())
+        model = await load_model(connection, system.settings)
         latest = await queries.latest(connection)
         files = {} if latest is None else await queries.files_of(connection, latest.number)
     findings, bundle = await asyncio.to_thread(_compile, model)

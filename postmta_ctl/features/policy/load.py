@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.model import Installation, Organization, PolicyModel, VirtualMta
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.vmtas import queries as vmtas
-from postmta_ctl.features.vmtas import warmup
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
 
 
-async def load_model(connection: AsyncConnection, settings: Settings, today: date) -> PolicyModel:
+async def load_model(connection: AsyncConnection, settings: Settings) -> PolicyModel:
     """The desired policy: settings, organizations, their vMTAs, and the domains that were verified.
 
     Args:
         connection: One that sees a consistent state.
         settings: What is not in the database.
-        today: The day (UTC) whose warm-up allowances hold.
     """
     return PolicyModel(
         installation=_installation(settings),
         organizations=tuple(Organization(slug=slug) for slug in await queries.slugs(connection)),
-        vmtas=tuple(_vmta(slug, row, today) for slug, row in await vmtas.of_all(connection)),
+        vmtas=tuple(_vmta(slug, row) for slug, row in await vmtas.of_all(connection)),
         domains=await domains.signing_keys(connection),
     )
 
@@ -36,7 +32,7 @@ def _installation(settings: Settings) -> Installation:
     return Installation(bounce_domain=settings.bounces, tracking_host=settings.tracking_host or None, **given)
 
 
-def _vmta(organization: str, row: VmtaRow, today: date) -> VirtualMta:
+def _vmta(organization: str, row: VmtaRow) -> VirtualMta:
     return VirtualMta(
         organization=organization,
         name=row.name,
@@ -46,5 +42,4 @@ def _vmta(organization: str, row: VmtaRow, today: date) -> VirtualMta:
         state=row.shown_state,
         proxy_protocol=row.proxy_protocol,
         proxy_server=row.proxy_server,
-        daily_limit=warmup.daily_limit(row, today),
     )

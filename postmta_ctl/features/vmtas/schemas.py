@@ -9,6 +9,13 @@ from msgspec import UNSET, Meta, UnsetType
 from postmta_ctl.features.vmtas.queries import ProxyProtocol, State
 
 ScheduleName = Literal["conservative", "standard", "aggressive"]
+Shares = Annotated[
+    dict[
+        Annotated[str, Meta(max_length=100)],
+        Annotated[float, Meta(gt=0, le=1)],
+    ],
+    Meta(max_length=50, examples=[{"gmail": 0.4, "outlook": 0.25}]),
+]
 Allowances = Annotated[
     list[Annotated[int, Meta(ge=1, le=1_000_000_000)]], Meta(min_length=1, max_length=366, examples=[[50, 100, 200]])
 ]
@@ -22,6 +29,8 @@ class WarmupCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     schedule: ScheduleName | None = None
     daily_allowances: Allowances | None = None
     """Deliveries allowed on the first sending day, the second, and so on; after the last the vMTA is active."""
+    provider_shares: Shares = {}
+    """Provider → the most of a day's allowance that may go there, from 0 to 1; the others share what is left."""
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,10 +69,13 @@ class Warmup(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str | None
     """Null for daily allowances of one's own."""
     daily_allowances: list[int]
+    provider_shares: dict[str, float]
     day: int
-    """Which sending day this is, from 1. Days on which nothing is sent do not count."""
-    allowance_today: int | None
-    """Deliveries; null when the last day of the list is over."""
+    """The stage: which of the allowances is in force, from 1. Days on which nothing is sent do not count."""
+    allowance_today: int
+    """Deliveries; 0 while it is paused or stopped."""
+    is_paused: bool
+    """The warm-up, by hand; a pause of the vMTA itself is another thing."""
 
 
 class PauseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

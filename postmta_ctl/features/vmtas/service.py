@@ -20,6 +20,7 @@ from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.fields import Fields
+from postmta_ctl.features.ips.service import require_assigned
 from postmta_ctl.features.policy import changes
 from postmta_ctl.features.vmtas import queries, warmup
 from postmta_ctl.features.vmtas.queries import VmtaRow
@@ -44,7 +45,8 @@ async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta
     try:
         async with system.db.transaction() as connection:
             version = 1 + await queries.retired_version(connection, row.organization_id, row.name)
-            row = msgspec.structs.replace(row, version=version)
+            held = await require_assigned(connection, row.organization_id, row.ip_address)
+            row = msgspec.structs.replace(row, version=version, held_address=held)
             await require_room(system, connection, principal.organization_id, "vmtas")
             await queries.add(connection, row)
             await record_change(connection, row, principal.name, "created", row.created_at)
@@ -68,6 +70,7 @@ def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
         organization_id=principal.organization_id,
         name=name,
         ip_address=ip_address,
+        held_address=ip_address,
         ehlo_domain=ehlo_domain,
         state="warming" if progress else "active",
         version=1,
@@ -94,7 +97,7 @@ def _proxy(data: Proxy | None, fields: Fields) -> dict[str, Any]:
 
 def _exists(error: IntegrityError) -> AlreadyExists:
     # SQLite names the columns, PostgreSQL the constraint, which is named after them.
-    if "ip_address" in str(error.orig):
+    if "held_address" in str(error.orig):
         field, message = "ip_address", "there is a vMTA of this address already; an address belongs to one only"
     else:
         field, message = "name", "your organization has a vMTA of this name already"
@@ -140,6 +143,9 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
             changed = _changed(row, data)
             if changed == row:
                 return before
+            if changed.ip_address != row.ip_address:
+                held = await require_assigned(connection, row.organization_id, changed.ip_address)
+                changed = msgspec.structs.replace(changed, held_address=held)
             changed = msgspec.structs.replace(changed, version=row.version + 1, updated_at=now)
             await queries.save(connection, changed)
             await record_change(connection, changed, principal.name, "changed", now)

@@ -29,9 +29,18 @@ from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releas
 from postmta_ctl.store.tables.queues import hold_nodes, queue_holds
 from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
 from postmta_ctl.store.tables.security import dnsbl_answers, dnsbl_health, vmta_listings
+from postmta_ctl.store.tables.smtp_credentials import smtp_credentials
 from postmta_ctl.store.tables.suppressions import suppressions
 from postmta_ctl.store.tables.templates import template_versions, templates
-from postmta_ctl.store.tables.vmtas import retired_vmtas, vmtas
+from postmta_ctl.store.tables.vmtas import ip_addresses, retired_vmtas, vmtas
+from postmta_ctl.store.tables.warmup import (
+    warmup_allowances,
+    warmup_counts,
+    warmup_decisions,
+    warmup_nodes,
+    warmup_schedules,
+    warmup_tickets,
+)
 from postmta_ctl.store.tables.webhooks import webhook_attempts, webhook_deliveries, webhooks
 
 __all__ = [
@@ -59,6 +68,7 @@ __all__ = [
     "idempotency_keys",
     "invitations",
     "invoices",
+    "ip_addresses",
     "live_changes",
     "live_files",
     "message_contents",
@@ -80,6 +90,7 @@ __all__ = [
     "rollup_outcomes",
     "rollup_types",
     "sessions",
+    "smtp_credentials",
     "subscriptions",
     "suppressions",
     "template_versions",
@@ -87,6 +98,12 @@ __all__ = [
     "users",
     "vmta_listings",
     "vmtas",
+    "warmup_allowances",
+    "warmup_counts",
+    "warmup_decisions",
+    "warmup_nodes",
+    "warmup_schedules",
+    "warmup_tickets",
     "webhook_attempts",
     "webhook_deliveries",
     "webhooks",

@@ -444,6 +444,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_invitations_organization_id"), "invitations", ["organization_id"], unique=False)
     op.create_table(
+        "ip_addresses",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("ip_address", sa.String(length=45), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=True),
+        sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_ip_addresses_organization_id_organizations"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ip_addresses")),
+        sa.UniqueConstraint("ip_address", name=op.f("uq_ip_addresses_ip_address")),
+    )
+    op.create_index(op.f("ix_ip_addresses_organization_id"), "ip_addresses", ["organization_id"], unique=False)
+    op.create_table(
         "messages",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -731,6 +749,12 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("ip_address", sa.String(length=45), nullable=False),
+        sa.Column(
+            "held_address",
+            sa.String(length=45),
+            nullable=True,
+            comment="ip_address; null when operators have it shared",
+        ),
         sa.Column("ehlo_domain", sa.String(length=253), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False, comment="active or warming, also while paused"),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -761,9 +785,10 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vmtas")),
-        sa.UniqueConstraint("ip_address", name=op.f("uq_vmtas_ip_address")),
+        sa.UniqueConstraint("held_address", name=op.f("uq_vmtas_held_address")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_vmtas_organization_id_name")),
     )
+    op.create_index(op.f("ix_vmtas_ip_address"), "vmtas", ["ip_address"], unique=False)
     op.create_table(
         "warmup_nodes",
         sa.Column("node_id", sa.String(length=36), nullable=False),
@@ -1333,6 +1358,7 @@ def downgrade() -> None:
     op.drop_table("webhooks")
     op.drop_table("warmup_schedules")
     op.drop_table("warmup_nodes")
+    op.drop_index(op.f("ix_vmtas_ip_address"), table_name="vmtas")
     op.drop_table("vmtas")
     op.drop_index(op.f("ix_users_organization_id"), table_name="users")
     op.drop_table("users")
@@ -1363,6 +1389,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("batch_id IS NOT NULL"),
     )
     op.drop_table("messages")
+    op.drop_index(op.f("ix_ip_addresses_organization_id"), table_name="ip_addresses")
+    op.drop_table("ip_addresses")
     op.drop_index(op.f("ix_invitations_organization_id"), table_name="invitations")
     op.drop_table("invitations")
     op.drop_index(

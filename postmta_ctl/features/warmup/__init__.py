@@ -1,0 +1,1 @@
+"""Warm-up that runs itself: what receivers answer decides what a new address may send next."""
