@@ -5,9 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from postmta_ctl.core.ids import new_id
+from postmta_ctl.features.security.auto_block.block_queries import BlockRow
+from postmta_ctl.features.security.auto_block.block_queries import add as add_block
+from postmta_ctl.store.engine import Database
+from postmta_ctl.system import System
 from tests.conftest import FakeResolver, join, verify_domain
 
 Headers = dict[str, str]
+RULE: dict[str, Any] = {
+    "name": "acme's",
+    "metric": "bounce_rate",
+    "scope": "domain",
+    "window_minutes": 60,
+    "threshold": 0.5,
+}
 
 
 async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder: Path) -> dict[str, str]:
@@ -48,6 +60,7 @@ async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder
             "/nodes", {"name": "n1", "admin_url": "http://127.0.0.1:1", "policy_dir": str(folder)}, "node"
         ),
         "template_id": await made("/templates", {"name": "acme's", "subject": "Hi", "text": "Hi"}),
+        "rule_id": await made("/security/auto-block/rules", RULE),
         "number": "1",
         "version": "1",
         "queue": "acme@example.com",
@@ -55,4 +68,30 @@ async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder
         "credit_type": "email",
     }
     deliveries = (await client.get(f"/api/v1/webhooks/{webhook_id}/deliveries", headers=owner)).json()["data"]
-    return ids | {"delivery_id": deliveries[0]["id"]}
+    return ids | {"delivery_id": deliveries[0]["id"], "block_id": await block_of(client.app.state.system, ids)}
+
+
+async def block_of(system: System, ids: dict[str, str]) -> str:
+    """A block of the rule, which no request can make."""
+    now, db = system.now(), Database(system.settings.database)
+    row = BlockRow(
+        id=new_id(now),
+        organization_id=ids["organization_id"],
+        rule_id=ids["rule_id"],
+        rule_name=RULE["name"],
+        metric=RULE["metric"],
+        scope=RULE["scope"],
+        value="acme.test",
+        action="pause",
+        threshold=RULE["threshold"],
+        count=1,
+        volume=1,
+        window_start=now,
+        window_end=now,
+        expires_at=None,
+        created_at=now,
+    )
+    async with db.transaction() as connection:
+        assert await add_block(connection, row)
+    await db.close()
+    return row.id
