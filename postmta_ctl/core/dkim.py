@@ -69,6 +69,11 @@ def public_record(private_pem: bytes) -> str:
     return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode('ascii')}"
 
 
+def revoked_record(record: str) -> str:
+    """The record that says of a key that it holds no more (RFC 6376 §3.6.1): its ``p`` is empty."""
+    return record.partition("p=")[0] + "p="
+
+
 def judge_dkim(expected: str, found: Sequence[str]) -> Verdict:
     """Judge the TXT records found at a selector.
 

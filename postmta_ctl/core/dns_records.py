@@ -33,6 +33,8 @@ class PublishedKey(NamedTuple):
 
     selector: str
     record: str
+    required: bool = True
+    """Whether messages are signed with it now."""
 
 
 def expected_records(
@@ -58,7 +60,7 @@ def expected_records(
     """
     records = [
         _txt("ownership", f"_postmta.{domain}", f"postmta-verification={ownership_token}", required=True),
-        *(_txt("dkim", f"{key.selector}._domainkey.{domain}", key.record, required=True) for key in keys),
+        *(_txt("dkim", f"{key.selector}._domainkey.{domain}", key.record, required=key.required) for key in keys),
         _txt("spf", domain, f"v=spf1 include:{bounce_domain} ~all"),
         _txt("dmarc", f"_dmarc.{domain}", "v=DMARC1; p=none"),
         _cname("bounce", f"bounce.{domain}", bounce_domain),

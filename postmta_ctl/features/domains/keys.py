@@ -7,7 +7,8 @@ look at the zone tells which is which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from postmta_ctl.features.domains.queries import DomainRow, KeyRow
 from postmta_ctl.system import System
 
 ED25519_SUFFIX = "-ed25519"
+LONGEST_SELECTOR = 63 - len(ED25519_SUFFIX)
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def values(self) -> dict[str, Any]:
         """The columns of its row."""
-        return msgspec.structs.asdict(self.row) | {"sealed_private_key": self.sealed_private_key, "state": "active"}
+        return msgspec.structs.asdict(self.row) | {"sealed_private_key": self.sealed_private_key}
 
 
 class PrivateKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,29 +53,46 @@ def parse_selector(text: str) -> str:
     Raises:
         InputError: ``selector_syntax``.
     """
-    return domain_names.parse_selector(text, longest=63 - len(ED25519_SUFFIX))
+    return domain_names.parse_selector(text, longest=LONGEST_SELECTOR)
 
 
-def make(master_key: bytes, domain: DomainRow, selector: str, random: Callable[[int], bytes]) -> list[NewKey]:
-    """Make and seal both keys. Takes a core for some hundred milliseconds: call it beside the event loop."""
-    selectors = {dkim.RSA: selector, dkim.ED25519: selector + ED25519_SUFFIX}
-    return [_new_key(master_key, domain, name, algorithm, random) for algorithm, name in selectors.items()]
+def selectors_of(stem: str) -> dict[str, str]:
+    """The selector of each algorithm's key."""
+    return {dkim.RSA: stem, dkim.ED25519: stem + ED25519_SUFFIX}
 
 
-def _new_key(
-    master_key: bytes, domain: DomainRow, selector: str, algorithm: str, random: Callable[[int], bytes]
-) -> NewKey:
-    pair = dkim.generate(algorithm)
-    place, nonce = _place(domain.id, domain.name, selector), random(secrets.NONCE_OCTETS)
-    row = KeyRow(
-        id=new_id(domain.created_at),
-        domain_id=domain.id,
-        selector=selector,
-        algorithm=algorithm,
-        public_record=pair.record,
-        created_at=domain.created_at,
-    )
-    return NewKey(row=row, sealed_private_key=secrets.seal(master_key, pair.private_pem, aad=place, nonce=nonce))
+def make(
+    system: System, domain: DomainRow, selector: str, now: datetime, rotation_id: str | None = None
+) -> list[NewKey]:
+    """Make and seal both keys. Takes a core for some hundred milliseconds: call it beside the event loop.
+
+    Args:
+        system: The parts.
+        domain: Whose keys.
+        selector: Of the RSA key.
+        now: When.
+        rotation_id: The rotation that they are made for, and wait in; those of a new domain sign at once.
+    """
+    made = []
+    for algorithm, name in selectors_of(selector).items():
+        pair = dkim.generate(algorithm)
+        row = KeyRow(
+            id=new_id(now),
+            domain_id=domain.id,
+            selector=name,
+            algorithm=algorithm,
+            public_record=pair.record,
+            state="pending" if rotation_id else "active",
+            rotation_id=rotation_id,
+            created_at=now,
+        )
+        made.append(NewKey(row=row, sealed_private_key=_sealed(system, domain, name, pair.private_pem)))
+    return made
+
+
+def _sealed(system: System, domain: DomainRow, selector: str, pem: bytes) -> bytes:
+    place = _place(domain.id, domain.name, selector)
+    return secrets.seal(system.keys.master_key, pem, aad=place, nonce=system.random(secrets.NONCE_OCTETS))
 
 
 async def private_keys(system: System, connection: AsyncConnection, names: Collection[str]) -> list[PrivateKey]:

@@ -50,6 +50,13 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     selector: str
     algorithm: str
     public_record: str
+    state: KeyState = "active"
+    """``pending``: its record is to be published; ``active``: it signs; ``retiring``: it does not sign any more, and
+    mail that it signed may still be on its way; ``retired``: the private key is gone."""
+    rotation_id: str | None = None
+    """The rotation that made it; none for the keys that came with the domain."""
+    retired_by: str | None = None
+    """The rotation that replaced or gave it up."""
     created_at: datetime
 
 
@@ -83,6 +90,17 @@ async def by_id(
     """A domain of the organization; ``lock`` keeps others from changing it until the transaction ends."""
     query = _DOMAIN.where(*_owned(organization_id, domain_id))
     return _row(await connection.execute(query.with_for_update() if lock else query))
+
+
+async def of_id(connection: AsyncConnection, domain_id: str, *, lock: bool = False) -> DomainRow | None:
+    """A domain, whosever it is: for jobs."""
+    query = _DOMAIN.where(domains.c.id == domain_id)
+    return _row(await connection.execute(query.with_for_update() if lock else query))
+
+
+async def check_soon(connection: AsyncConnection, row: DomainRow, now: datetime) -> None:
+    """Have the domain's records looked up at the next turn."""
+    await connection.execute(update(domains).where(domains.c.id == row.id).values(next_check_at=now))
 
 
 async def other_holder(connection: AsyncConnection, row: DomainRow) -> DomainRow | None:

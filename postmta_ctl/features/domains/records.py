@@ -35,7 +35,11 @@ def expected(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> list
     return dns_records.expected_records(
         row.name,
         ownership_token=row.ownership_token,
-        keys=[PublishedKey(key.selector, key.public_record) for key in keys],
+        keys=[
+            PublishedKey(key.selector, key.public_record, required=key.state == "active")
+            for key in keys
+            if key.state != "retired"
+        ],
         bounce_domain=settings.bounces,
         tracking_host=_tracking_host(settings),
     )
@@ -52,7 +56,12 @@ def _tracking_host(settings: Settings) -> str | None:
 def judged(record: dns_records.DnsRecord, answer: Answer) -> Judged:
     """Judge a look-up."""
     verdict = dns_records.judge(record, None if answer.status == "failed" else answer.values)
-    return Judged(record=record, verdict=verdict, found=[text[:MAX_FOUND_LENGTH] for text in answer.values[:MAX_FOUND]])
+    return Judged(record=record, verdict=verdict, found=kept(answer.values))
+
+
+def kept(values: Sequence[str]) -> list[str]:
+    """What is kept of the values of a look-up."""
+    return [text[:MAX_FOUND_LENGTH] for text in values[:MAX_FOUND]]
 
 
 def proves(settings: Settings, row: DomainRow, found: Sequence[str]) -> bool:
@@ -68,12 +77,16 @@ def shown(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> Domain:
         id=row.id,
         domain=row.name,
         status=row.status,
-        dkim_keys=[DkimKey(selector=key.selector, algorithm=key.algorithm, created_at=key.created_at) for key in keys],
+        dkim_keys=[_shown_key(key) for key in keys if key.state != "retired"],
         dns_records=[_shown(record, checks.get(record)) for record in expected(settings, row, keys)],
         checked_at=row.checked_at,
         verified_at=row.verified_at,
         created_at=row.created_at,
     )
+
+
+def _shown_key(key: KeyRow) -> DkimKey:
+    return DkimKey(selector=key.selector, algorithm=key.algorithm, state=key.state, created_at=key.created_at)
 
 
 def _shown(record: dns_records.DnsRecord, judged: Judged | None) -> DnsRecord:

@@ -3,8 +3,8 @@
 from litestar import Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from postmta_ctl.features.domains import service, verification
-from postmta_ctl.features.domains.schemas import Domain, DomainCreate
+from postmta_ctl.features.domains import rotation, service, verification
+from postmta_ctl.features.domains.schemas import DkimRotation, Domain, DomainCreate, RotateDkim
 from postmta_ctl.store.paging import Page
 from postmta_ctl.web import Caller, Paging, TheSystem, scope
 
@@ -33,6 +33,32 @@ async def verify_domain(system: TheSystem, principal: Caller, domain_id: FromPat
     return await verification.verify(system, principal, domain_id)
 
 
+@post("/{domain_id:str}/rotate-dkim", opt=scope("domains:write"), status_code=202, summary="Rotate DKIM keys")
+async def rotate_dkim(
+    system: TheSystem, principal: Caller, domain_id: FromPath[str], data: JSONBody[RotateDkim | None] = None
+) -> DkimRotation:
+    """Makes new keys and says which records to publish. Once they are found, mail is signed with them; the old records
+    stay until nothing needs them. At no moment is mail unsigned, or signed with a key that is not in DNS."""
+    return await rotation.start(system, principal, domain_id, data or RotateDkim())
+
+
+@get("/{domain_id:str}/dkim-rotation", opt=scope("domains:read"), summary="Get the last rotation of DKIM keys")
+async def get_dkim_rotation(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> DkimRotation:
+    """Its steps, and what to do with each record."""
+    return await rotation.show(system, principal, domain_id)
+
+
+@delete(
+    "/{domain_id:str}/dkim-rotation",
+    opt=scope("domains:write"),
+    status_code=200,
+    summary="Cancel a rotation of DKIM keys",
+)
+async def cancel_dkim_rotation(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> DkimRotation:
+    """Refused with 409 once mail is signed with the new keys."""
+    return await rotation.cancel(system, principal, domain_id)
+
+
 @delete("/{domain_id:str}", opt=scope("domains:write"), summary="Delete a domain")
 async def delete_domain(system: TheSystem, principal: Caller, domain_id: FromPath[str]) -> None:
     """Refused with 409 while accepted mail from it waits for a node. Its DKIM keys are gone for good."""
@@ -41,6 +67,15 @@ async def delete_domain(system: TheSystem, principal: Caller, domain_id: FromPat
 
 router = Router(
     "/api/v1/domains",
-    route_handlers=[create_domain, list_domains, get_domain, verify_domain, delete_domain],
+    route_handlers=[
+        create_domain,
+        list_domains,
+        get_domain,
+        verify_domain,
+        rotate_dkim,
+        get_dkim_rotation,
+        cancel_dkim_rotation,
+        delete_domain,
+    ],
     tags=["Domains"],
 )

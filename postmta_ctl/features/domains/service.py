@@ -39,9 +39,9 @@ async def create(system: System, principal: Principal, data: DomainCreate) -> Do
         if await queries.by_name(connection, principal.organization_id, name):
             raise _exists(name)
     row = _claim(system, principal, name)
-    sealed = await asyncio.to_thread(keys.make, system.keys.master_key, row, selector, system.random)
+    sealed = await asyncio.to_thread(keys.make, system, row, selector, row.created_at)
     public = [one.row for one in sealed]
-    _check_lengths(system, row, public)
+    check_lengths(system, row, public)
     try:
         async with system.db.transaction() as connection:
             await require_room(system, connection, principal.organization_id, "domains")
@@ -72,7 +72,12 @@ def _exists(name: str) -> AlreadyExists:
     return AlreadyExists(f"domain: your organization has {name} already.")
 
 
-def _check_lengths(system: System, row: DomainRow, public: list[KeyRow]) -> None:
+def check_lengths(system: System, row: DomainRow, public: list[KeyRow]) -> None:
+    """Refuse what DNS has no room for.
+
+    Raises:
+        InvalidRequest: ``domain_too_long``.
+    """
     if any(len(record.name) > MAX_NAME for record in records.expected(system.settings, row, public)):
         message = "so long that the names of its DNS records would not fit into DNS"
         raise InvalidRequest.of("domain", message, code="domain_too_long")
@@ -134,6 +139,20 @@ async def find(connection: AsyncConnection, principal: Principal, domain_id: str
     return row
 
 
-async def record_change(connection: AsyncConnection, row: DomainRow, author: str, summary: str, now: datetime) -> None:
-    """Note a change of the policy in the history of the domain's organization."""
-    await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)
+async def lock(connection: AsyncConnection, row: DomainRow) -> DomainRow:
+    """The domain as it is now, which nobody else changes until the transaction ends.
+
+    Raises:
+        NotFound: It was deleted.
+    """
+    found = await queries.by_id(connection, row.organization_id, row.id, lock=True)
+    if found is None:
+        raise NotFound("There is no such domain.")
+    return found
+
+
+async def record_change(connection: AsyncConnection, row: DomainRow, author: str, summary: str, now: datetime) -> int:
+    """Note a change of the policy in the history of the domain's organization; the id of the note."""
+    return await changes.record(
+        connection, organization_id=row.organization_id, author=author, summary=summary, now=now
+    )

@@ -23,6 +23,7 @@ from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries, records, service
 from postmta_ctl.features.domains.queries import VERIFIED, DomainRow
 from postmta_ctl.features.domains.records import Judged
+from postmta_ctl.features.domains.rotation_job import look_now
 from postmta_ctl.features.domains.schemas import Domain
 from postmta_ctl.features.domains.status import next_status
 from postmta_ctl.system import System
@@ -49,7 +50,8 @@ async def verify(system: System, principal: Principal, domain_id: str) -> Domain
             await _save(connection, principal, row, decided, now)
     except IntegrityError as error:  # two organizations, both of them proved, in the same instant
         raise _taken(row) from error
-    return records.shown(system.settings, decided, keys)
+    await look_now(system, domain_id)
+    return await service.get(system, principal, domain_id)
 
 
 async def _look_up(resolver: Resolver, expected: Sequence[DnsRecord]) -> list[Judged]:
