@@ -16,6 +16,7 @@ from postmta_ctl.features.docs.routes import docs, openapi
 from postmta_ctl.features.domains.routes import router as domains
 from postmta_ctl.features.health.routes import health, ready
 from postmta_ctl.features.ingest.routes import router as ingest
+from postmta_ctl.features.ips.routes import router as ips
 from postmta_ctl.features.messages.routes import router as messages
 from postmta_ctl.features.metrics.routes import metrics
 from postmta_ctl.features.nodes.routes import router as nodes
@@ -24,6 +25,7 @@ from postmta_ctl.features.policy.routes import router as policy
 from postmta_ctl.features.queues.routes import router as queues
 from postmta_ctl.features.security.auto_block.routes import router as auto_block
 from postmta_ctl.features.security.blocklists.routes import router as blocklists
+from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
@@ -45,9 +47,11 @@ BUILT: list[Router | HTTPRouteHandler] = [
     credits,
     domains,
     vmtas,
+    ips,
     messages,
     queues,
     templates,
+    smtp_credentials,
     suppressions,
     unsubscribe,
     ingest,

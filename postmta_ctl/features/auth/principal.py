@@ -17,6 +17,7 @@ READ = frozenset(
         "vmtas:read",
         "users:read",
         "api_keys:read",
+        "smtp_credentials:read",
         "account:read",
         "account:write",
         "analytics:read",
@@ -38,12 +39,15 @@ ADMIN = DEVELOPER | {
     "vmtas:write",
     "users:write",
     "api_keys:write",
+    "smtp_credentials:write",
     "credits:write",
     "billing:read",
     "billing:write",
     "security:write",
 }
-OPERATOR = frozenset({"policy:read", "policy:write", "nodes:read", "nodes:write", "credits:grant", "billing:manage"})
+OPERATOR = frozenset(
+    {"policy:read", "policy:write", "nodes:read", "nodes:write", "ips:write", "credits:grant", "billing:manage"}
+)
 
 ROLES = {"viewer": READ, "developer": DEVELOPER, "admin": ADMIN, "owner": ADMIN}
 """Scopes of each role within its organization, weakest first."""

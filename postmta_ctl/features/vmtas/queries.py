@@ -25,6 +25,8 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str
     name: str
     ip_address: str
+    held_address: str | None
+    """The address, which no other vMTA may have then; none when operators have it shared."""
     ehlo_domain: str
     state: Stage
     """Where its warm-up stands, whether it is paused or not."""

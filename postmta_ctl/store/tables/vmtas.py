@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, PrimaryKeyConstraint, String, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, PrimaryKeyConstraint, String, Table, UniqueConstraint
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata, organization_column
-from postmta_ctl.store.types import Json, Timestamp
+from postmta_ctl.store.types import Id, Json, Timestamp
 
 vmtas = Table(
     "vmtas",
@@ -13,7 +13,8 @@ vmtas = Table(
     id_column(),
     organization_column(),
     Column("name", String(63), nullable=False),
-    Column("ip_address", String(45), nullable=False, unique=True),
+    Column("ip_address", String(45), nullable=False, index=True),
+    Column("held_address", String(45), unique=True, comment="ip_address; null when operators have it shared"),
     Column("ehlo_domain", String(253), nullable=False),
     Column("state", String(16), nullable=False, comment="active or warming, also while paused"),
     Column("version", Integer, nullable=False, default=1),
@@ -28,6 +29,17 @@ vmtas = Table(
     Column("updated_at", Timestamp, nullable=False),
     created_column(),
     UniqueConstraint("organization_id", "name"),
+)
+
+ip_addresses = Table(
+    "ip_addresses",
+    metadata,
+    id_column(),
+    Column("ip_address", String(45), nullable=False, unique=True),
+    Column("organization_id", Id, ForeignKey("organizations.id", ondelete="SET NULL"), index=True),
+    Column("shared", Boolean, nullable=False),
+    Column("note", String(500), nullable=False),
+    created_column(),
 )
 
 retired_vmtas = Table(

@@ -1,0 +1,1 @@
+"""IP addresses that operators assign to organizations."""
