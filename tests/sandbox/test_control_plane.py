@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +18,10 @@ from postmta_ctl.core.ids import new_id
 from postmta_ctl.features.ingest.service import ingest
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.nodes import access
+from postmta_ctl.features.security.auto_block.watch import watch_rules
 from postmta_ctl.recent import Recent
 from postmta_ctl.store.tables import nodes
+from tests.conftest import PASSWORD
 from tests.sandbox.fleet import ADMIN_TOKEN
 from tests.sandbox.ingestion import Ingestion
 from tests.sandbox.process import SandboxProcess, StartSandbox
@@ -115,3 +118,41 @@ async def test_a_held_queue_keeps_its_mail_until_it_is_released(
     assert (released["hold"], released["nodes"][0]["ok"]) == (None, True)
     await learn(here, ingestion, told(("Delivery", "ok@example.org")))
     assert await statuses(client, acme, sent) == {"ok@example.org": "delivered"}
+
+
+async def test_a_block_holds_what_waits_keeps_what_comes_and_lets_both_go(
+    client: Any, acme: Any, here: Any, ingestion: Ingestion, clock: Any
+) -> None:
+    clock.moment = datetime.now(UTC)  # the node's records carry the time of day
+    login = await client.post("/api/v1/auth/login", json={"email": "ann@acme.test", "password": PASSWORD})
+    acme = {"Authorization": f"Bearer {login.json()['access_token']}"}
+    rule = {"name": "Put off", "metric": "deferral_rate", "scope": "organization", "window_minutes": 60}
+    rule |= {"threshold": 0.5, "minimum_volume": 2, "action": "hold"}
+    made = await client.post("/api/v1/security/auto-block/rules", json=rule, headers=acme)
+    assert made.status_code == 201, made.text
+    addresses = ("defer1@example.org", "defer2@example.org")
+    await send(client, acme, here, *addresses)
+    await learn(here, ingestion, told(*(("TransientFailure", one) for one in addresses)))
+    await watch_rules(here)
+
+    (block,) = (await client.get("/api/v1/security/auto-block/active", headers=acme)).json()["data"]
+    assert block["effect"]["queues"] == [{"queue": "spring:acme@example.org", "held": True}]
+    assert (block["cause"]["count"], block["cause"]["volume"]) == (2, 2)
+    assert [one["reason"] for one in await suspensions(here)] == [
+        "auto-block: Put off: deferral_rate 100 % (2 of 2) reaches 50 %"
+    ]
+    sent = await send(client, acme, here, "ok@example.org")
+    assert await statuses(client, acme, sent) == {"ok@example.org": "queued"}
+
+    over = await client.post(f"/api/v1/security/auto-block/{block['id']}/resolve", headers=acme)
+    assert over.json()["state"] == "resolved", over.text
+    assert await suspensions(here) == []
+    await relay(here)
+    await learn(here, ingestion, told(("Delivery", "ok@example.org")))
+    assert await statuses(client, acme, sent) == {"ok@example.org": "delivered"}
+
+
+async def suspensions(here: Any) -> list[dict[str, Any]]:
+    """As the node lists them."""
+    (node,) = here.node_addresses.get()
+    return list(await here.kumod.admin(node, "GET", "/api/admin/suspend/v1"))
