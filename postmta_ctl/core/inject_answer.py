@@ -28,6 +28,8 @@ class Result(StrEnum):
     """An earlier request with the same attempt number had brought it: as good as injected."""
     REFUSED = "refused"
     """For good; the text says why."""
+    SUPPRESSED = "suppressed"
+    """The node's list of suppressions has the recipient; it may be a moment behind ours."""
     TRY_AGAIN = "try_again"
     """The node could not, now, and has not taken it."""
     UNKNOWN = "unknown"
@@ -86,6 +88,8 @@ def judge(text: str) -> Result:
     """Judge the text that the answer gives for one failed recipient, without the address before it."""
     if "postmta-duplicate" in text:
         return Result.DUPLICATE
+    if "postmta-suppressed" in text:
+        return Result.SUPPRESSED
     if "KumoMTA internal" in text or any(word in text for word in _RELEASE_BEHIND):
         return Result.TRY_AGAIN
     if _UNPARSABLE_ADDRESS.match(text):

@@ -5,6 +5,7 @@ Record types are those of KumoMTA's docs (reference/log_record); events are ours
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from hashlib import blake2b
 
@@ -25,6 +26,8 @@ _EVENTS = {
     "Rejection": "message.rejected",
 }
 _NOT_QUEUED = "KumoMTA internal: QueueManager::insert failed during reception"
+_SUPPRESSED = "postmta-suppressed"
+_RCPT = re.compile(r"RCPT TO:\s*<(?P<address>[^<>\s]+)>", re.IGNORECASE)
 _GENERATOR_QUEUE = "generator.kumomta.internal"
 
 
@@ -36,14 +39,27 @@ def event_type(record: LogRecord) -> str:
     """
     if record.type == "AdminRebind" and record.queue == "null":
         return "message.cancelled"
+    if _is_suppressed(record):
+        return "message.suppressed"
     if is_not_queued(record):
         return "message.deferred"
     return _EVENTS.get(record.type, f"kumomta.{record.type}")
 
 
+def _is_suppressed(record: LogRecord) -> bool:
+    """Whether the policy refused a recipient who must get no mail, or took the message and dropped it."""
+    if record.type == "Rejection":
+        return record.response.content.startswith(_SUPPRESSED)
+    return record.type == "Reception" and bool((record.meta or {}).get("x_suppressed"))
+
+
 def is_not_queued(record: LogRecord) -> bool:
-    """Whether the node took a message, told so, and then failed to put it in a queue: it does not have it."""
-    return record.type == "Bounce" and record.response.content.startswith(_NOT_QUEUED)
+    """Whether the node took a message of ours, told so, and then failed to put it in a queue: it does not have it.
+
+    One that came by SMTP is lost where that happens: nobody here has it to bring it again.
+    """
+    came_by_smtp = "x_smtp" in (record.meta or {})
+    return record.type == "Bounce" and record.response.content.startswith(_NOT_QUEUED) and not came_by_smtp
 
 
 def is_out_of_band(record: LogRecord) -> bool:
@@ -81,6 +97,12 @@ def dedupe_key(record: LogRecord) -> bytes:
     elif record.type == "OOB":
         parts = (record.nodeid, record.type, record.id, recipients)
     return blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
+
+
+def recipients_of(record: LogRecord) -> tuple[str, ...]:
+    """Whom a record is about. A refused recipient stands in the command; the record has the one accepted before."""
+    refused = _RCPT.match(record.response.command or "") if record.type == "Rejection" else None
+    return (refused["address"],) if refused else record.recipients
 
 
 def rid_of(record: LogRecord) -> str | None:

@@ -55,7 +55,17 @@ class Tracker(msgspec.Struct, frozen=True):
 
     def unsubscribe_url(self, recipient_id: str) -> str:
         """The address by which a recipient asks for no more mail (RFC 8058)."""
-        return f"{self.base_url}/unsubscribe/{self._token(Link(recipient_id), b'unsubscribe')}"
+        return self.unsubscribe_base + self._token(Link(recipient_id), b"unsubscribe")
+
+    @property
+    def unsubscribe_base(self) -> str:
+        """What the addresses for unsubscribing begin with."""
+        return f"{self.base_url}/unsubscribe/"
+
+    @property
+    def unsubscribe_key(self) -> str:
+        """What a node needs to make such addresses for mail that is submitted to it, and no other tokens."""
+        return self._key(b"unsubscribe")
 
     def read_unsubscribe(self, token: str) -> Link | None:
         """What such a token says; nothing if it is not of our making."""
@@ -85,7 +95,11 @@ class Tracker(msgspec.Struct, frozen=True):
         return base64.urlsafe_b64encode(self._sign(payload, purpose) + payload).decode().rstrip("=")
 
     def _sign(self, payload: bytes, purpose: bytes) -> bytes:
-        return hmac.digest(self.secret, purpose + b"\0" + payload, hashlib.sha256)[:_SIGNATURE]
+        return hmac.digest(self._key(purpose).encode(), payload, hashlib.sha256)[:_SIGNATURE]
+
+    def _key(self, purpose: bytes) -> str:
+        """Each purpose has a key of its own: hexadecimal text, whose octets are the key."""
+        return hmac.digest(self.secret, purpose, hashlib.sha256).hex()
 
     def _read(self, token: str, purpose: bytes) -> Link | None:
         try:

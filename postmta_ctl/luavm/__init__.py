@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postmta_ctl.luavm.access import TRUSTED_GROUP
+from postmta_ctl.luavm.addresses import EnvelopeAddress
 from postmta_ctl.luavm.clock import Clock, ManualClock, SystemClock
 from postmta_ctl.luavm.configs import EgressPathConfig, EgressPool, EgressSource, EsmtpDomain, PoolEntry, QueueConfig
 from postmta_ctl.luavm.connection import ConnectionMeta, LuaConnection
@@ -26,6 +27,7 @@ __all__ = [
     "EgressPathConfig",
     "EgressPool",
     "EgressSource",
+    "EnvelopeAddress",
     "EsmtpDomain",
     "Finding",
     "HttpFailure",

@@ -11,7 +11,8 @@ from typing import Any
 
 import tomli_w
 
-from tests.e2e.kumod import Kumod, user
+from tests.dns_server import DnsServer
+from tests.e2e.kumod import SUBMISSION_HOST, Kumod, user
 from tests.e2e.sink import Sink, SinkServer
 from tests.serving import Service, wait_for
 
@@ -51,8 +52,14 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
-    """From an empty folder to a node that runs release 1, the way an operator goes."""
+def installed(folder: Path, dns: DnsServer | None = None, **settings: str) -> Iterator[Installation]:
+    """From an empty folder to a node that runs release 1, the way an operator goes.
+
+    Args:
+        folder: Where everything lies.
+        dns: Whom the service asks; without it, it pretends that every record is published.
+        settings: More variables of the environment.
+    """
     sink, kumod = Sink(), Kumod(folder)
     config = folder / "postmta.toml"
     config.write_text(tomli_w.dumps({"policy": policy_settings(kumod, sink)}))
@@ -60,6 +67,8 @@ def installed(folder: Path) -> Iterator[Installation]:
         "POSTMTA_CONFIG": str(config),
         "POSTMTA_EMBEDDED_NODE": "false",
         "POSTMTA_BOUNCE_DOMAIN": BOUNCE_DOMAIN,
+        **({"POSTMTA_DNS": f"127.0.0.1:{dns.port}"} if dns else {}),
+        **settings,
     }
     with closing(Service(folder, environment)) as service, closing(kumod):
         server = SinkServer(sink)
@@ -67,7 +76,7 @@ def installed(folder: Path) -> Iterator[Installation]:
         try:
             service.start()
             service.register()
-            here = Installation(service, kumod, sink, service.verified_domain("sender.test"))
+            here = Installation(service, kumod, sink, service.verified_domain("sender.test", dns))
             here.add_vmta("mx1", FIRST_VMTA)
             add_node(here)
             # Nobody is there yet to say that it runs the release: the files are written, the status says the rest.
@@ -82,6 +91,14 @@ def policy_settings(kumod: Kumod, sink: Sink) -> dict[str, Any]:
     """The ``[policy]`` table of an installation that neither listens nor sends beyond loopback."""
     return {
         "smtp_listeners": [{"address": f"127.0.0.1:{kumod.smtp_port}", "hostname": f"mx.{BOUNCE_DOMAIN}"}],
+        "submission_listeners": [
+            {
+                "address": f"127.0.0.1:{kumod.submission_port}",
+                "hostname": SUBMISSION_HOST,
+                "tls_certificate": str(kumod.certificate),
+                "tls_private_key": str(kumod.private_key),
+            }
+        ],
         "http_listeners": [{"address": f"127.0.0.1:{kumod.http_port}"}],
         "spool_path": str(kumod.spool),
         "spool_kind": "LocalDisk",

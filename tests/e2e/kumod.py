@@ -6,14 +6,34 @@ import os
 import pwd
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from tests.serving import free_port, wait_for
 
+SUBMISSION_HOST = "smtp.postmta.test"
 KUMOD = os.environ.get("KUMOD") or shutil.which("kumod")
 START_SECONDS, STOP_SECONDS = 60.0, 20.0
+
+
+def write_certificate(host: str, certificate: Path, private_key: Path) -> None:
+    """A certificate for a host that is its own authority, and its key, both readable for kumod."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+    builder = builder.not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    private_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def user() -> str | None:
@@ -33,7 +53,9 @@ class Kumod:
             path.mkdir(mode=0o755)
             if owner := user():
                 shutil.chown(path, user=owner)
-        self.smtp_port, self.http_port = free_port(), free_port()
+        self.smtp_port, self.submission_port, self.http_port = free_port(), free_port(), free_port()
+        self.certificate, self.private_key = folder / "submission.pem", folder / "submission.key"
+        write_certificate(SUBMISSION_HOST, self.certificate, self.private_key)
         self.url = f"http://127.0.0.1:{self.http_port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -18,6 +18,7 @@ from postmta_ctl.features.credits import postings, queries
 from postmta_ctl.features.credits.queries import EntryRow
 from postmta_ctl.system import System
 
+NOT_COVERED = "submitted by SMTP when the balance was used up"
 _ENDS: dict[str, Entry] = {"settled": "settle", "refunded": "refund"}
 
 
@@ -43,6 +44,40 @@ async def reserve(
         reference=reference,
     )
     return 1 if row.reserved else 0
+
+
+async def reserve_covered(system: System, connection: AsyncConnection, organization_id: str, recipients: int) -> int:
+    """Hold one email credit for each recipient of mail that a node has taken already, as far as the balance goes.
+
+    The rest is entered in the ledger, too, with its quantity and without credits.
+
+    Returns:
+        How many were covered; 0 also under a plan that is not metered.
+    """
+    plan = (await subscriptions.current(system, connection, organization_id)).plan
+    balance = (await queries.lock_balances(connection, organization_id)).get("email")
+    covered = 0 if plan.unmetered else min(recipients, balance.available if balance else 0)
+    if covered:
+        await queries.draw(connection, organization_id, "email", covered, hold=True)
+    rest = recipients - covered
+    note = None if plan.unmetered else NOT_COVERED
+    parts = ((covered, covered, None), (rest, 0, note))
+    rows = [
+        postings.entry_row(
+            organization_id,
+            "email",
+            "reserve",
+            quantity,
+            cause="smtp",
+            now=system.now(),
+            credits=credits,
+            note=words,
+        )
+        for quantity, credits, words in parts
+        if quantity
+    ]
+    await queries.insert_entries(connection, rows)
+    return covered
 
 
 async def consume(

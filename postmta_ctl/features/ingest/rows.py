@@ -8,7 +8,7 @@ from typing import Any
 from postmta_ctl.compiler.names import parse_source
 from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
-from postmta_ctl.core.log_events import campaign_of, dedupe_key, domain_of, event_type, is_report, rid_of
+from postmta_ctl.core.log_events import campaign_of, dedupe_key, domain_of, event_type, is_report, recipients_of, rid_of
 from postmta_ctl.core.providers import well_known
 from postmta_ctl.features.ingest.queries import Known
 
@@ -43,7 +43,7 @@ def event_row(
         "received_at": now,
         "node": node,
         "spool_id": record.id[:32] or None,
-        "recipient": ", ".join(record.recipients)[:MAX_RECIPIENT] or None,
+        "recipient": ", ".join(recipients_of(record))[:MAX_RECIPIENT] or None,
         "queue": record.queue[:400] or None,
         "campaign": _cut(campaign_of(record), 63),
         "vmta": _cut(_vmta(record, known), 63),
@@ -74,7 +74,7 @@ def _vmta(record: LogRecord, known: Known | None) -> str | None:
 
 def _provider(record: LogRecord, known: Known | None) -> str | None:
     """As the node names it, else by the recipient's domain or the host that was spoken to."""
-    recipient = known.address if known else record.recipients[0] if record.recipients else ""
+    recipient = known.address if known else next(iter(recipients_of(record)), "")
     # The peer of an attempt is the recipient's server; of a reception or report it is somebody else's.
     peer = record.peer_address if record.egress_source is not None else None
     return record.provider_name or well_known(domain_of(recipient), peer.name if peer else "")

@@ -29,7 +29,7 @@ from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.blocked import without_blocked
 from postmta_ctl.features.messages.happenings import record_refused
 from postmta_ctl.features.messages.relay_queries import Leased
-from postmta_ctl.features.messages.withdrawals import without_withdrawn
+from postmta_ctl.features.messages.withdrawals import withdraw_suppressed, without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
@@ -129,6 +129,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
     repeated: dict[str, str] = {}
     refused: dict[str, str] = {}
     later: list[dict[str, Any]] = []
+    listed: list[Outcome] = []
     for attempt in attempts:
         for outcome in attempt.outcomes:
             if outcome.result is Result.INJECTED:
@@ -137,6 +138,8 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
                 repeated[outcome.rid] = attempt.node.name
             elif outcome.result is Result.REFUSED:
                 refused[outcome.rid] = outcome.text
+            elif outcome.result is Result.SUPPRESSED:
+                listed.append(outcome)
             else:
                 later.append(_later(held[outcome.rid], outcome, now))
     async with system.db.transaction() as connection:

@@ -208,6 +208,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe: bool
     scheduled_at: datetime | None
     """It is ``queued`` and not sent before this moment."""
+    smtp_username: str | None
+    """The SMTP credential that it was submitted with; null: it came by the API, or from a host that may relay."""
     created_at: datetime
     recipients: list[Recipient]
     timeline: list[TimelineEntry]

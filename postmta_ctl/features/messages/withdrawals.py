@@ -24,10 +24,16 @@ async def without_withdrawn(connection: AsyncConnection, held: Sequence[Leased],
     """
     cancelled = await cancel_queries.among(connection, [one.recipient_id for one in held])
     left = [one for one in held if one.recipient_id not in cancelled]
-    blocked = await _suppressed(connection, [one for one in left if now - one.accepted_at > FRESH])
     await withdraw(connection, cancelled, "cancelled", now, cause="cancel")
-    await withdraw(connection, blocked, "suppressed", now, cause="suppression")
+    blocked = await withdraw_suppressed(connection, [one for one in left if now - one.accepted_at > FRESH], now)
     return [one for one in left if one.recipient_id not in blocked]
+
+
+async def withdraw_suppressed(connection: AsyncConnection, held: Sequence[Leased], now: datetime) -> set[str]:
+    """Withdraw those who are on the list of suppressions; their ids."""
+    blocked = await _suppressed(connection, held)
+    await withdraw(connection, blocked, "suppressed", now, cause="suppression")
+    return blocked
 
 
 async def _suppressed(connection: AsyncConnection, held: Sequence[Leased]) -> set[str]:

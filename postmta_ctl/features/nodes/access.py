@@ -16,6 +16,7 @@ from postmta_ctl.core import secrets
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.nodes.release_files import make_folder
+from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.settings import Settings
 from postmta_ctl.system import System
 
@@ -57,7 +58,7 @@ def write_own_files(system: System, row: NodeRow) -> None:
         LookupError: There is no such user as its ``file_owner``.
         NodeFailed: Its tokens were sealed under another master key.
     """
-    folder = Path(row.policy_dir)
+    folder, links = Path(row.policy_dir), tracker(system)
     make_folder(folder)
     write_node_files(
         folder,
@@ -65,6 +66,8 @@ def write_own_files(system: System, row: NodeRow) -> None:
         ingest_url=ingest_url(system.settings, row.kind),
         ingest_token=_opened(system, row, "sealed_ingest_token"),
         admin_token=_opened(system, row, "sealed_admin_token"),
+        unsubscribe_url=links.unsubscribe_base,
+        unsubscribe_key=links.unsubscribe_key,
         owner=row.file_owner,
     )
 

@@ -11,6 +11,8 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core.live_data import suppression_path, suppression_shard
+from postmta_ctl.store.live_changes import mark
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import organizations, recipients, suppressions
 
@@ -61,8 +63,11 @@ async def add(connection: AsyncConnection, rows: Sequence[SuppressionRow]) -> se
     # Two batches that share addresses must lock them in one order.
     ordered = sorted(rows, key=lambda row: (row.organization_id, row.address))
     for chunk in _chunks(ordered):
-        values = [msgspec.structs.asdict(row) for row in chunk]
-        added.update(await connection.scalars(statement.returning(suppressions.c.id), values))
+        values = [msgspec.structs.asdict(row) | {"shard": suppression_shard(row.address)} for row in chunk]
+        returned = await connection.execute(statement.returning(suppressions.c.id, suppressions.c.shard), values)
+        news = {row.id: suppression_path(row.shard) for row in returned}
+        await mark(connection, news.values())
+        added.update(news)
     return added
 
 
@@ -126,10 +131,14 @@ async def by_id(connection: AsyncConnection, organization_id: str, suppression_i
 
 async def remove(connection: AsyncConnection, organization_id: str, suppression_id: str) -> bool:
     """Delete an entry; whether there was one."""
-    statement = delete(suppressions).where(
-        suppressions.c.id == suppression_id, suppressions.c.organization_id == organization_id
+    statement = (
+        delete(suppressions)
+        .where(suppressions.c.id == suppression_id, suppressions.c.organization_id == organization_id)
+        .returning(suppressions.c.shard)
     )
-    return (await connection.execute(statement)).rowcount > 0
+    shards = list(await connection.scalars(statement))
+    await mark(connection, [suppression_path(shard) for shard in shards])
+    return bool(shards)
 
 
 async def unsubscriber(connection: AsyncConnection, recipient_id: str) -> Unsubscriber | None:

@@ -40,6 +40,7 @@ messages = Table(
     Column("track_clicks", Boolean, nullable=False),
     Column("unsubscribe", Boolean, nullable=False, default=False, comment="with one-click headers (RFC 8058)"),
     Column("scheduled_at", Timestamp, comment="not to be sent before"),
+    Column("smtp_username", String(80), comment="the credential it was submitted with; null: it came by the API"),
     created_column(),
     Index(None, "organization_id", "id"),
     Index(None, "organization_id", "batch_id", sqlite_where=_IN_BATCH, postgresql_where=_IN_BATCH),

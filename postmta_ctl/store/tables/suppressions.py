@@ -13,10 +13,12 @@ suppressions = Table(
     id_column(),
     organization_column(),
     Column("address", String(320), nullable=False, comment="Mailbox.dedupe_key"),
+    Column("shard", String(3), nullable=False, comment="core.live_data.suppression_shard of the address"),
     Column("reason", String(16), nullable=False),
     Column("note", Text),
     Column("message_id", Id, comment="the message that led to it"),
     created_column(),
     UniqueConstraint("organization_id", "address"),
     Index(None, "organization_id", "id"),
+    Index(None, "shard"),
 )

@@ -1,0 +1,88 @@
+"""Bringing live data to the nodes, every second: what changed is written, nothing is published or reloaded.
+
+A change is on the nodes ``every`` second of the job after its commit, plus the time to write its file; a node whose
+folder cannot be written to goes on by what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from postmta_ctl.core.live_data import BLOCKED
+from postmta_ctl.errors import Busy
+from postmta_ctl.features.live_data import node_folder, queries
+from postmta_ctl.features.live_data.contents import content
+from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
+from postmta_ctl.store.locks import exclusive
+from postmta_ctl.system import System
+
+log = structlog.get_logger(__name__)
+
+TURN = 1000
+"""Changes that one run takes up."""
+_AT_ONCE = 256
+"""Files held in memory at a time."""
+
+
+async def refresh_live_data(system: System) -> bool:
+    """Take up what has changed, and bring every node to it. True when more changes wait."""
+    try:
+        async with exclusive(system.db, "live-data", wait=0):
+            more = await take_up(system)
+            await deliver(system)
+            return more
+    except Busy:
+        return False
+
+
+async def take_up(system: System) -> bool:
+    """Give each file whose content is another than before a new version; whether more changes wait.
+
+    The content is read no earlier than the changes that are dropped for it, so no file is older than they are.
+    """
+    async with system.db.reading() as connection:
+        changes = await queries.changes(connection, TURN)
+        paths = sorted({row.path for row in changes} | {BLOCKED})
+        known = await queries.digests(connection, paths)
+        found = {path: hashlib.sha256(await content(system, connection, path)).hexdigest() for path in paths}
+    changed = [(path, digest) for path, digest in found.items() if known.get(path) != digest]
+    if changed or changes:
+        async with system.db.transaction() as connection:
+            if changed:
+                await queries.keep(connection, changed, await queries.newest_version(connection) + 1)
+            await queries.forget_changes(connection, [row.id for row in changes])
+    return len(changes) == TURN
+
+
+async def deliver(system: System) -> None:
+    """Write to each node what has changed since its version."""
+    async with system.db.reading() as connection:
+        newest = await queries.newest_version(connection)
+        rows = await all_nodes(connection)
+    for row in rows:
+        try:
+            version = await asyncio.to_thread(node_folder.version, Path(row.policy_dir))
+            if version is not None and version < newest:
+                await _bring(system, row, version, newest)
+        except (OSError, LookupError) as error:
+            log.warning("live data cannot be written", node=row.name, error=str(error))
+
+
+async def _bring(system: System, row: NodeRow, version: int, newest: int) -> None:
+    async with system.db.reading() as connection:
+        paths = await queries.changed_since(connection, version)
+    for start in range(0, len(paths), _AT_ONCE):
+        await _write(system, row, paths[start : start + _AT_ONCE])
+    await asyncio.to_thread(node_folder.set_version, Path(row.policy_dir), newest, row.file_owner)
+    log.info("live data", node=row.name, version=newest, files=len(paths))
+
+
+async def _write(system: System, row: NodeRow, paths: Sequence[str]) -> None:
+    async with system.db.reading() as connection:
+        files = {path: await content(system, connection, path) for path in paths}
+    await asyncio.to_thread(node_folder.write, Path(row.policy_dir), files, row.file_owner)

@@ -1,0 +1,1 @@
+"""Credentials for submission by SMTP."""
