@@ -27,7 +27,7 @@ async def create(system: System, principal: Principal, data: RuleCreate) -> Rule
     """Make a rule. It looks at what has happened already, as far as its window reaches.
 
     Raises:
-        InvalidRequest: Its action is none for its scope.
+        InvalidRequest: Its name cannot be shown in one line, or its action is none for its scope.
         AlreadyExists: The organization has a rule of this name.
         Conflict: It has as many as it may.
     """
@@ -47,6 +47,9 @@ async def create(system: System, principal: Principal, data: RuleCreate) -> Rule
 
 
 def _require_possible(row: RuleRow) -> None:
+    # The name goes into the reason of holds, and so into headers and log lines of nodes.
+    if row.name != row.name.strip() or not row.name.isprintable():
+        raise InvalidRequest.of("name", "must be printable, without white space around it")
     if row.scope is Scope.DOMAIN and row.action is Action.HOLD:
         raise InvalidRequest.of(
             "action", "queues of nodes are not by sending domain, so they cannot be held by it; use pause"
@@ -82,7 +85,7 @@ async def update(system: System, principal: Principal, rule_id: str, data: RuleU
 
     Raises:
         NotFound: The organization has no such rule.
-        InvalidRequest: Its action is none for its scope.
+        InvalidRequest: Its name cannot be shown in one line, or its action is none for its scope.
         AlreadyExists: The organization has another rule of this name.
         PreconditionFailed: It is another than the caller knows.
     """

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from postmta_ctl.core.auto_block import Action, Metric, Scope
 
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 WindowMinutes = Annotated[int, Meta(ge=5, le=7 * 24 * 60, examples=[60])]
 Threshold = Annotated[float, Meta(gt=0, le=1, examples=[0.05])]
 MinimumVolume = Annotated[int, Meta(ge=1, le=1_000_000_000, examples=[500])]
@@ -21,7 +21,7 @@ class RuleCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A rate that must not be reached, and what happens when it is."""
 
     name: Name
-    """Unlike those of the organization's other rules."""
+    """One line, without white space around it, and unlike those of the organization's other rules."""
     metric: Metric
     """``bounce_rate`` and ``hard_bounce_rate``: of deliveries and bounces; ``complaint_rate``: of deliveries;
     ``deferral_rate`` and ``spam_block_rate``: of all attempts."""

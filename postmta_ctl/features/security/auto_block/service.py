@@ -55,7 +55,8 @@ async def resolve(system: System, principal: Principal, block_id: str, data: Res
     """
     async with system.db.transaction() as connection:
         row = await _found(connection, principal, block_id, lock=True)
-        over = await ending.end(system, connection, row, "resolved", principal, data.note)
+        note = (data.note or "").strip() or None
+        over = await ending.end(system, connection, row, "resolved", principal, note)
         (shown,) = await _shown(connection, [over])
     await ending.tell_nodes(system)
     return shown
