@@ -19,7 +19,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from postmta_ctl import web
 from postmta_ctl.api import ROUTES
-from postmta_ctl.clients.dns import Resolver, SystemResolver
+from postmta_ctl.clients.dns import Resolver, SystemResolver, parse_resolver
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
 from postmta_ctl.clients.payments import PaymentProvider, StripePayments
@@ -86,7 +86,9 @@ def _payments(settings: Settings) -> PaymentProvider | None:
 def _resolver(settings: Settings, db: Database) -> Resolver:
     if settings.dns == "sandbox":
         return SandboxResolver(db, settings)
-    return SystemResolver(None if settings.dns == "system" else settings.dns)
+    if settings.dns == "system":
+        return SystemResolver()
+    return SystemResolver(*parse_resolver(settings.dns))
 
 
 def create_app(settings: Settings, *, system: System | None = None, jobs: bool = True) -> Litestar:

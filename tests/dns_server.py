@@ -28,6 +28,11 @@ class DnsServer:
     negative_ttl: int = 120
     asked: list[tuple[str, str]] = field(default_factory=list)
 
+    def publish(self, kind: str, name: str, value: str) -> None:
+        """Put a record where records of that name and type were; a long text goes into several strings of it."""
+        pieces = [value[start : start + 255] for start in range(0, len(value), 255)]
+        self.records[name, kind] = [" ".join(f'"{piece}"' for piece in pieces) if kind == "TXT" else f"{value}."]
+
     def answer(self, query: dns.message.Message) -> dns.message.Message | None:
         """The response; None: say nothing."""
         question = query.question[0]

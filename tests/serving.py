@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.dns_server import DnsServer
+
 EMAIL, PASSWORD = "ops@sender.test", "correct horse battery staple"
 START_SECONDS, STOP_SECONDS = 60.0, 40.0
 T = TypeVar("T")
@@ -113,8 +115,11 @@ class Service:
         token = self.call("POST", "/api/v1/auth/login", account)["access_token"]
         self.http.headers["Authorization"] = f"Bearer {token}"
 
-    def verified_domain(self, name: str) -> dict[str, Any]:
+    def verified_domain(self, name: str, dns: DnsServer | None = None) -> dict[str, Any]:
+        """A domain whose records are published in ``dns``; without it, by the sandbox's pretence."""
         made: dict[str, Any] = self.call("POST", "/api/v1/domains", {"domain": name})
+        for record in made["dns_records"] if dns else ():
+            dns.publish(record["type"], record["name"], record["value"])
         assert self.call("POST", f"/api/v1/domains/{made['id']}/verify")["status"] == "verified"
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Literal, Protocol
 
 import dns.asyncresolver
@@ -10,6 +11,10 @@ import dns.message
 import dns.rdatatype
 import dns.resolver
 import msgspec
+
+LIFETIME = 5.0
+"""Seconds after which a question counts as failed."""
+DNS_PORT = 53
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +37,19 @@ class Resolver(Protocol):
         ...
 
 
+def parse_resolver(text: str) -> tuple[str, float, int]:
+    """Address, lifetime and port of a resolver given as ``address`` or ``address:port`` (IPv6 then in brackets).
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        return str(ipaddress.ip_address(text)), LIFETIME, DNS_PORT
+    except ValueError:
+        host, _, port = text.rpartition(":")
+        return str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))), LIFETIME, int(port)
+
+
 class SystemResolver:
     """The system's resolver, or the one at ``address``.
 
@@ -41,7 +59,7 @@ class SystemResolver:
         port: Of the resolver at ``address``.
     """
 
-    def __init__(self, address: str | None = None, lifetime: float = 5.0, *, port: int = 53) -> None:
+    def __init__(self, address: str | None = None, lifetime: float = LIFETIME, port: int = DNS_PORT) -> None:
         self._resolver = dns.asyncresolver.Resolver(configure=address is None)
         if address is not None:
             self._resolver.nameservers = [address]
