@@ -15,11 +15,13 @@ local fence = require 'postmta.fence'
 local inbound = require 'postmta.inbound'
 local log_hook = require 'postmta.log_hook'
 local node = require 'postmta.node'
+local providers = require 'postmta.providers'
 local queues = require 'postmta.queues'
 local reception = require 'postmta.reception'
 local release = require 'postmta.release'
 local startup = require 'postmta.startup'
 local validate = require 'postmta.validate'
+local warmup = require 'postmta.warmup'
 
 local M = {}
 
@@ -32,6 +34,8 @@ function M.start(bundle)
   bundle.domains = domains.new(bundle)
   bundle.dkim = dkim.new(bundle)
   bundle.fence = fence.new(bundle)
+  bundle.provider = providers.new(bundle)
+  bundle.warmup = warmup.new(bundle)
 
   local starting = startup.new(bundle)
   kumo.on('pre_init', starting.pre_init)

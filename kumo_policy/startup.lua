@@ -10,6 +10,7 @@ function M.new(bundle)
   local S = {}
 
   function S.pre_init()
+    bundle.warmup.start()
     kumo.configure_log_hook {
       name = log_hook.NAME,
       meta = log_hook.META,
@@ -26,6 +27,7 @@ function M.new(bundle)
     kumo.set_config_monitor_globs {
       bundle.dir .. '/current',
       bundle.dir .. '/node.json',
+      bundle.dir .. '/live/warmup.json',
       bundle.root .. '/manifest.json',
     }
   end

@@ -32,6 +32,8 @@ from postmta_ctl.features.templates.routes import router as templates
 from postmta_ctl.features.tracking.routes import router as tracking
 from postmta_ctl.features.users.routes import router as users
 from postmta_ctl.features.vmtas.routes import router as vmtas
+from postmta_ctl.features.warmup.routes import router as warmup
+from postmta_ctl.features.warmup.routes import vmta_router as warmup_of_vmta
 from postmta_ctl.features.webhooks.routes import router as webhooks
 
 BUILT: list[Router | HTTPRouteHandler] = [
@@ -47,6 +49,8 @@ BUILT: list[Router | HTTPRouteHandler] = [
     credits,
     domains,
     vmtas,
+    warmup_of_vmta,
+    warmup,
     ips,
     messages,
     queues,

@@ -20,6 +20,7 @@ from postmta_ctl.compiler.model import (
     VirtualMta,
 )
 from postmta_ctl.compiler.names import shard_count, shard_of, source_name, tenant_name
+from postmta_ctl.core.providers import BY_DOMAIN, BY_HOST
 
 Table = dict[str, Any]
 
@@ -43,6 +44,7 @@ class BundleTables(Struct, frozen=True):
     pools: Table
     sources: Table
     data: Table
+    providers: Table
     domains: tuple[Table, ...]
     """One table for each shard, from domain name to its organization and keys."""
 
@@ -68,6 +70,7 @@ def build(model: PolicyModel) -> BundleTables:
         pools={name: [_source(each) for each in vmtas] for name, vmtas in _pools(model).items()},
         sources={tenant_name(each.organization, each.name): _source_options(each) for each in model.vmtas},
         data={"domains": {"shards": len(domains)}},
+        providers={"domains": BY_DOMAIN, "hosts": BY_HOST},
         domains=domains,
     )
 
@@ -129,6 +132,8 @@ def _source_options(vmta: VirtualMta) -> Table:
     # Without this a host of the other family would be tried, skipped, and end in a confusing failure.
     family = ipaddress.ip_address(vmta.address).version
     path: Table = {"ip_lookup_strategy": f"Ipv{family}Only"}
+    if vmta.state == "warming" and vmta.daily_limit is None:
+        return {"source": source, "path": path, "warming": True}
     if vmta.state == "warming" and vmta.daily_limit:
         # The key is the name of one bucket in the whole process: all sites of this source share it, nothing else.
         path["additional_source_selection_rates"] = {
@@ -172,9 +177,11 @@ def _tenants(model: PolicyModel) -> Table:
 
 def _pool_rate(vmtas: list[VirtualMta]) -> Table:
     """A rate for the whole pool, if every vMTA in it has one: there is none that overflow could leave from."""
-    limits = [each.daily_limit for each in vmtas if each.state == "warming" and each.daily_limit]
-    if not limits or len(limits) < len(vmtas):
+    if not vmtas or any(each.state != "warming" for each in vmtas):
         return {}
+    limits = [each.daily_limit for each in vmtas if each.daily_limit]
+    if len(limits) < len(vmtas):
+        return {"warming": True}
     return {"rate": str(warmup.together(warmup.allowance(limit) for limit in limits))}
 
 

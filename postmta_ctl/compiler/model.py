@@ -70,7 +70,8 @@ class VirtualMta(Struct, frozen=True):
     state: str = "active"
     """``active``, ``warming`` or ``paused``."""
     daily_limit: int | None = None
-    """Deliveries allowed in a day while warming; absent: no limit; 0: today's are used up, take no more."""
+    """Deliveries allowed in any 24 hours while warming, by a fixed rate; 0: none now. Absent: as many as the control
+    plane hands out tickets for (``core.warmup_tickets``), which is how its own vMTAs are warmed up."""
     proxy_protocol: str | None = None
     """``haproxy`` or ``socks5``: ``address`` is then one of the proxy's addresses."""
     proxy_server: str | None = None

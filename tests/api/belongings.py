@@ -61,6 +61,7 @@ async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder
         "node_id": await made(
             "/nodes", {"name": "n1", "admin_url": "http://127.0.0.1:1", "policy_dir": str(folder)}, "node"
         ),
+        "schedule_id": await made("/warmup/schedules", {"name": "acme-s-own", "daily_allowances": [50, 100]}),
         "template_id": await made("/templates", {"name": "acme's", "subject": "Hi", "text": "Hi"}),
         "rule_id": await made("/security/auto-block/rules", RULE),
         "number": "1",

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from postmta_ctl.core import warmup
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.warmup import Progress
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.features.vmtas.schemas import Warmup, WarmupCreate
+from postmta_ctl.features.warmup import beginning
 
 
-def begin(data: WarmupCreate | None, fields: Fields) -> Progress | None:
+async def begin(
+    connection: AsyncConnection, organization_id: str, data: WarmupCreate | None, fields: Fields
+) -> Progress | None:
     """Begin what was asked for; nothing when it was nothing, or cannot be accepted."""
     if data is None:
         return None
     try:
-        return warmup.begin(schedule=data.schedule, allowances=data.daily_allowances, shares=data.provider_shares)
+        return await beginning.begin(
+            connection,
+            organization_id,
+            schedule=data.schedule,
+            allowances=data.daily_allowances,
+            shares=data.provider_shares,
+        )
     except InputError as error:
         fields.refuse(f"warmup.{error.field}" if error.field else "warmup", error.message, code=error.code)
         return None
