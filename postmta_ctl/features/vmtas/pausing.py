@@ -40,7 +40,7 @@ async def pause_by_request(
         paused = await pause(
             connection, row, reason=data.reason, by=principal.name, now=now, until=data.until, principal=principal
         )
-    return VmtaSwitched(vmta=shown_vmta(paused, now), nodes=await _tell_nodes(system))
+    return VmtaSwitched(vmta=shown_vmta(paused), nodes=await _tell_nodes(system))
 
 
 async def resume_by_request(system: System, principal: Principal, vmta_id: str) -> VmtaSwitched:
@@ -54,7 +54,7 @@ async def resume_by_request(system: System, principal: Principal, vmta_id: str) 
     async with system.db.transaction() as connection:
         row = await find(connection, principal, vmta_id, lock=True)
         resumed = await resume(connection, row, by=principal.name, now=now, principal=principal)
-    return VmtaSwitched(vmta=shown_vmta(resumed, now), nodes=await _tell_nodes(system))
+    return VmtaSwitched(vmta=shown_vmta(resumed), nodes=await _tell_nodes(system))
 
 
 async def pause(
@@ -133,8 +133,8 @@ async def _switch(
         principal,
         f"vmta.{what}",
         after.id,
-        before=shown_vmta(before, now),
-        after=shown_vmta(after, now),
+        before=shown_vmta(before),
+        after=shown_vmta(after),
         now=now,
         organization_id=after.organization_id,
         actor=by,

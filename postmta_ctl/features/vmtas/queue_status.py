@@ -56,7 +56,7 @@ async def queue_of(system: System, principal: Principal, vmta_id: str) -> VmtaQu
     metrics = total(one.metrics for one in readings)
     sites = _sites((principal.organization, row.name), readings)
     scheduled = _by_tenant(metrics)
-    shown = shown_vmta(row, now)
+    shown = shown_vmta(row)
     trouble = trouble or Attempt()
     return VmtaQueue(
         id=row.id,

@@ -1,14 +1,15 @@
 """What the vMTA routes take and give."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from postmta_ctl.features.vmtas.queries import ProxyProtocol, State
 
-ScheduleName = Literal["conservative", "standard", "aggressive"]
+ScheduleName = Annotated[str, Meta(max_length=63, examples=["standard"])]
+"""``conservative``, ``standard``, ``aggressive``, or one that the organization keeps."""
 Shares = Annotated[
     dict[
         Annotated[str, Meta(max_length=100)],

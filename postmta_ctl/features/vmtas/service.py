@@ -41,28 +41,28 @@ async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta
         AlreadyExists: The organization has a vMTA of this name, or somebody has this address.
         Conflict: Its plan has room for no more.
     """
-    row = _row(principal, data, system.now())
     try:
         async with system.db.transaction() as connection:
+            row = await _row(connection, principal, data, system.now())
             version = 1 + await queries.retired_version(connection, row.organization_id, row.name)
             held = await require_assigned(connection, row.organization_id, row.ip_address)
             row = msgspec.structs.replace(row, version=version, held_address=held)
             await require_room(system, connection, principal.organization_id, "vmtas")
             await queries.add(connection, row)
             await record_change(connection, row, principal.name, "created", row.created_at)
-            shown = shown_vmta(row, row.created_at)
+            shown = shown_vmta(row)
             await audit.record(connection, principal, "vmta.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
         raise _exists(error) from error
     return shown
 
 
-def _row(principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
+async def _row(connection: AsyncConnection, principal: Principal, data: VmtaCreate, now: datetime) -> VmtaRow:
     fields = Fields()
     name = fields.read("name", _slug, data.name)
     ip_address = fields.read("ip_address", parse_source_address, data.ip_address)
     ehlo_domain = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
-    progress = warmup.begin(data.warmup, fields)
+    progress = await warmup.begin(connection, principal.organization_id, data.warmup, fields)
     proxy = _proxy(data.proxy, fields)
     fields.done()
     return VmtaRow(
@@ -106,10 +106,9 @@ def _exists(error: IntegrityError) -> AlreadyExists:
 
 async def list_vmtas(system: System, principal: Principal, paging: PageRequest) -> Page[Vmta]:
     """The organization's vMTAs, newest first."""
-    now = system.now()
     async with system.db.reading() as connection:
         rows = await queries.of_organization(connection, principal.organization_id, paging)
-    return paging.page([shown_vmta(row, now) for row in rows])
+    return paging.page([shown_vmta(row) for row in rows])
 
 
 async def get(system: System, principal: Principal, vmta_id: str) -> Vmta:
@@ -119,7 +118,7 @@ async def get(system: System, principal: Principal, vmta_id: str) -> Vmta:
         NotFound: The organization has no such vMTA.
     """
     async with system.db.reading() as connection:
-        return shown_vmta(await find(connection, principal, vmta_id), system.now())
+        return shown_vmta(await find(connection, principal, vmta_id))
 
 
 async def update(system: System, principal: Principal, vmta_id: str, data: VmtaUpdate, unchanged: Condition) -> Vmta:
@@ -138,7 +137,7 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
     try:
         async with system.db.transaction() as connection:
             row = await find(connection, principal, vmta_id, lock=True)
-            before = shown_vmta(row, now)
+            before = shown_vmta(row)
             unchanged.require(before)
             changed = _changed(row, data)
             if changed == row:
@@ -149,7 +148,7 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
             changed = msgspec.structs.replace(changed, version=row.version + 1, updated_at=now)
             await queries.save(connection, changed)
             await record_change(connection, changed, principal.name, "changed", now)
-            after = shown_vmta(changed, now)
+            after = shown_vmta(changed)
             await audit.record(connection, principal, "vmta.updated", row.id, before=before, after=after, now=now)
     except IntegrityError as error:
         raise _exists(error) from error
@@ -179,7 +178,7 @@ async def delete(system: System, principal: Principal, vmta_id: str, unchanged: 
     now = system.now()
     async with system.db.transaction() as connection:
         row = await find(connection, principal, vmta_id, lock=True)
-        before = shown_vmta(row, now)
+        before = shown_vmta(row)
         unchanged.require(before)
         if await queries.waiting_count(connection, row):
             raise InUse("Accepted mail that must leave from this vMTA still waits for a node; try again later.")
@@ -207,7 +206,7 @@ async def record_change(connection: AsyncConnection, row: VmtaRow, author: str, 
     await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)
 
 
-def shown_vmta(row: VmtaRow, now: datetime) -> Vmta:
+def shown_vmta(row: VmtaRow) -> Vmta:
     """The vMTA as the API shows it."""
     return Vmta(
         id=row.id,
