@@ -36,7 +36,7 @@ TheSystem = NamedDependency[System]
 Caller = NamedDependency[Principal]
 """Parameter ``principal`` of a route: who is asking."""
 Paging = NamedDependency[PageRequest]
-"""Parameter ``paging`` of a route: ``limit`` and ``cursor`` of the query string."""
+"""Parameter ``paging`` of a route: ``limit``, ``cursor`` and ``sort`` of the query string."""
 
 Unchanged = NamedDependency[Condition]
 """Parameter ``unchanged`` of a route: what ``If-Match`` asks for; hand it to the service, which knows the thing."""
@@ -59,6 +59,16 @@ PUBLIC: dict[str, Any] = {"public": True}
 def scope(name: str) -> dict[str, Any]:
     """``opt`` of a route that needs this scope."""
     return {"scope": name}
+
+
+def also(media_type: str, words: str) -> dict[str, Any]:
+    """Part of ``opt``: the answer may be of another media type, if asked for as the words say."""
+    return {"also": {media_type: words}}
+
+
+def sortable(*fields: str) -> dict[str, Any]:
+    """Part of ``opt``: what a list can be sorted by beside ``created_at``; its query has to know each of them."""
+    return {"sortable": fields}
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,9 +100,14 @@ def provide_principal(request: AnyRequest) -> Principal:
     return principal
 
 
-def provide_paging(limit: FromQuery[int] = DEFAULT_LIMIT, cursor: FromQuery[str | None] = None) -> PageRequest:
-    """Dependency ``paging``: ``limit`` and ``cursor`` of the query string."""
-    return page_request(limit, cursor)
+def provide_paging(
+    request: AnyRequest,
+    limit: FromQuery[int] = DEFAULT_LIMIT,
+    cursor: FromQuery[str | None] = None,
+    sort: FromQuery[str | None] = None,
+) -> PageRequest:
+    """Dependency ``paging``: ``limit``, ``cursor`` and ``sort`` of the query string."""
+    return page_request(limit, cursor, sort, request.route_handler.opt.get("sortable", ()))
 
 
 def provide_condition(if_match: IfMatch = None) -> Condition:

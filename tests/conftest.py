@@ -21,6 +21,7 @@ from postmta_ctl.app import create_app
 from postmta_ctl.clients.dns import Answer
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.clients.limiter import MemoryLimiter
+from postmta_ctl.features.docs.document import describe
 from postmta_ctl.keys import load_keys
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.settings import Settings
@@ -28,6 +29,7 @@ from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import upgrade
 from postmta_ctl.system import System
 from tests import postgres
+from tests.declared import Declared
 
 Client = AsyncTestClient[Litestar]
 CHEAP_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -158,10 +160,17 @@ def application() -> Litestar:
     return create_app(Settings(embedded_node=False), system=cast(System, object()), jobs=False)
 
 
+@pytest.fixture(scope="session")
+def declared(application: Litestar) -> Declared:
+    return Declared(describe(application))
+
+
 @pytest.fixture
-async def client(application: Litestar, system: System) -> AsyncIterator[Client]:
+async def client(application: Litestar, system: System, declared: Declared) -> AsyncIterator[Client]:
+    """A client whose every answer must be one that the OpenAPI document declares."""
     application.state.system = system
     async with AsyncTestClient(application) as client:
+        client.event_hooks["response"].append(declared.check)
         yield client
 
 

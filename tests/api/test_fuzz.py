@@ -93,11 +93,21 @@ def test_nothing_is_answered_by_a_server_error(service: Service, name: str) -> N
         answer = _call(service, case)
         is_pending = answer.status_code == 501
         assert answer.status_code < 500 or is_pending, f"{_shown(answer)}\n{answer.status_code} {answer.text}"
+        _check_declared(operation, answer)
         if answer.status_code >= 400:
             assert answer.headers["content-type"] == "application/problem+json", answer.text
             assert answer.json()["status"] == answer.status_code
 
     check()
+
+
+def _check_declared(operation: Any, answer: httpx.Response) -> None:
+    """The status stands in the document, which the catch-all would hide, and so does the media type."""
+    declared = operation.definition.raw["responses"]
+    assert str(answer.status_code) in declared, f"{_shown(answer)}\nundeclared: {answer.status_code} {answer.text}"
+    if answer.content and answer.status_code < 300:
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind in declared[str(answer.status_code)].get("content", {}), f"{_shown(answer)}\nundeclared: {kind}"
 
 
 def _call(service: Service, case: Any) -> httpx.Response:

@@ -26,7 +26,7 @@ from postmta_ctl.features.analytics.schemas import (
     Timeseries,
     Trend,
 )
-from postmta_ctl.web import Caller, TheSystem, scope
+from postmta_ctl.web import Caller, TheSystem, also, scope
 
 READ = scope("analytics:read")
 PAGE_HEADERS = {
@@ -114,7 +114,7 @@ async def get_bounce_reasons(system: TheSystem, principal: Caller, span: Span) -
 
 @get(
     "/report",
-    opt=READ,
+    opt=READ | also("text/html", "With `format=html`: a page that needs nothing but itself."),
     summary="Generate delivery report",
     responses={200: ResponseSpec(data_container=Report, description="The report; a page if format is html")},
 )

@@ -64,7 +64,9 @@ def _row(result: Any) -> ApiKeyRow | None:
 
 async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[ApiKeyRow]:
     """One page of the organization's keys, and one more."""
-    query = paging.apply(_SELECT.where(api_keys.c.organization_id == organization_id), api_keys.c.id)
+    query = paging.apply(
+        _SELECT.where(api_keys.c.organization_id == organization_id), api_keys.c.id, name=api_keys.c.name
+    )
     return [ApiKeyRow(**row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from postmta_ctl.features.api_keys import service
 from postmta_ctl.features.api_keys.schemas import ApiKey, ApiKeyCreate, ApiKeyCreated, ApiKeyRotate
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 
 @post("/", opt=scope("api_keys:write"), summary="Create a new API key")
@@ -17,7 +17,7 @@ async def create_api_key(system: TheSystem, principal: Caller, data: JSONBody[Ap
     return await service.create(system, principal, data)
 
 
-@get("/", opt=scope("api_keys:read"), summary="List all API keys")
+@get("/", opt=scope("api_keys:read") | sortable("name"), summary="List all API keys")
 async def list_api_keys(system: TheSystem, principal: Caller, paging: Paging) -> Page[ApiKey]:
     """Newest first."""
     return await service.list_keys(system, principal, paging)

@@ -69,5 +69,7 @@ async def page(
         query = query.where(audit_log.c.created_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(audit_log.c.created_at < wanted.until)
-    rows = await connection.execute(paging.apply(query, audit_log.c.id))
+    rows = await connection.execute(
+        paging.apply(query, audit_log.c.id, action=audit_log.c.action, actor=audit_log.c.actor)
+    )
     return [EntryRow(**row) for row in rows.mappings()]

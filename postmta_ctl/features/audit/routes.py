@@ -10,14 +10,14 @@ from postmta_ctl.features.audit import service
 from postmta_ctl.features.audit.queries import Filter
 from postmta_ctl.features.audit.schemas import AuditEntry
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import Caller, Paging, TheSystem, scope, sortable
 
 Action = Annotated[str | None, QueryParameter(description="Such as `domain.deleted`.")]
 Since = Annotated[datetime | None, QueryParameter(description="Entries of this moment or later.")]
 Until = Annotated[datetime | None, QueryParameter(description="Entries before this moment.")]
 
 
-@get("/", opt=scope("audit:read"), summary="Read the audit log")
+@get("/", opt=scope("audit:read") | sortable("action", "actor"), summary="Read the audit log")
 async def list_audit_entries(
     system: TheSystem,
     principal: Caller,

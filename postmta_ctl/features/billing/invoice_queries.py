@@ -95,7 +95,13 @@ async def invoice(connection: AsyncConnection, invoice_id: str, organization_id:
 
 async def page_of_invoices(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[InvoiceRow]:
     """One page of the organization's invoices, and one more."""
-    query = paging.apply(_INVOICES.where(invoices.c.organization_id == organization_id), invoices.c.id)
+    query = paging.apply(
+        _INVOICES.where(invoices.c.organization_id == organization_id),
+        invoices.c.id,
+        issued_at=invoices.c.issued_at,
+        due_at=invoices.c.due_at,
+        total=invoices.c.total,
+    )
     return [msgspec.convert(row, InvoiceRow) for row in (await connection.execute(query)).mappings()]
 
 

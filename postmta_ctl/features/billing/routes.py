@@ -20,7 +20,7 @@ from postmta_ctl.features.billing.schemas import (
     UsageRollup,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import PUBLIC, AnyRequest, Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import PUBLIC, AnyRequest, Caller, Paging, TheSystem, Unchanged, also, scope, sortable, tagged
 
 INERT = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -47,7 +47,11 @@ async def downgrade_plan(system: TheSystem, principal: Caller, data: JSONBody[Pl
     return await plans.downgrade(system, principal, data.plan)
 
 
-@post("/checkout", opt=scope("billing:write") | {"errors": ("404", "501")}, summary="Create checkout session")
+@post(
+    "/checkout",
+    opt=scope("billing:write") | {"errors": ("404", "501", "502")},
+    summary="Create checkout session",
+)
 async def create_checkout(system: TheSystem, principal: Caller, data: JSONBody[CheckoutCreate]) -> Checkout:
     """For a package of credits or an open invoice: a page to pay on, or an invoice with instructions."""
     return await payments.checkout(system, principal, data)
@@ -68,7 +72,7 @@ async def stripe_callback(
     await payments.take_callback(system, await request.body(), signature)
 
 
-@get("/invoices", opt=scope("billing:read"), summary="List invoices")
+@get("/invoices", opt=scope("billing:read") | sortable("issued_at", "due_at", "total"), summary="List invoices")
 async def list_invoices(system: TheSystem, principal: Caller, paging: Paging) -> Page[Invoice]:
     """Newest first."""
     return await invoices.list_invoices(system, principal.organization_id, paging)
@@ -76,7 +80,7 @@ async def list_invoices(system: TheSystem, principal: Caller, paging: Paging) ->
 
 @get(
     "/invoices/{invoice_id:str}",
-    opt=scope("billing:read"),
+    opt=scope("billing:read") | also("text/html", "With `format=html`: a page to print."),
     summary="Get an invoice",
     responses={200: ResponseSpec(data_container=Invoice, description="The invoice")},
 )

@@ -172,7 +172,9 @@ async def page_of_entries(
     query = select(credit_entries).where(credit_entries.c.organization_id == organization_id)
     if kind is not None:
         query = query.where(credit_entries.c.type == kind)
-    rows = await connection.execute(paging.apply(query, credit_entries.c.id))
+    rows = await connection.execute(
+        paging.apply(query, credit_entries.c.id, type=credit_entries.c.type, quantity=credit_entries.c.quantity)
+    )
     return [EntryRow(**row) for row in rows.mappings()]
 
 

@@ -21,7 +21,7 @@ from postmta_ctl.features.credits.schemas import (
     Usage,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope
+from postmta_ctl.web import Caller, Paging, TheSystem, scope, sortable
 
 FirstDay = Annotated[date | None, QueryParameter(name="from", description="First day, in UTC")]
 LastDay = Annotated[date | None, QueryParameter(name="to", description="Last day; today if absent")]
@@ -59,7 +59,9 @@ async def get_usage(
     return await usage.usage(system, principal.organization_id, period=period, first=first, last=last, kind=credit_type)
 
 
-@get("/ledger", opt=scope("credits:read"), summary="List the entries of the credit ledger")
+@get(
+    "/ledger", opt=scope("credits:read") | sortable("type", "quantity"), summary="List the entries of the credit ledger"
+)
 async def list_ledger(
     system: TheSystem,
     principal: Caller,
@@ -94,7 +96,7 @@ async def delete_alert(system: TheSystem, principal: Caller, alert_id: FromPath[
     await alerts.delete(system, principal, alert_id)
 
 
-@post("/grant", opt=scope("credits:grant"), summary="Grant credits to an organization")
+@post("/grant", opt=scope("credits:grant") | {"errors": ("404",)}, summary="Grant credits to an organization")
 async def grant_credits(system: TheSystem, principal: Caller, data: JSONBody[Grant]) -> LedgerEntry:
     """For the operator of the platform. The reason stays in the ledger, where the organization reads it."""
     return await service.grant(system, principal, data)

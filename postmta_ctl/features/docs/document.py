@@ -66,11 +66,19 @@ def _complete(operation: Operation, method: str, path: str, opt: dict[str, Any],
     else:
         operation["x-scope"] = opt["scope"]
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{opt['scope']}`."
+    for one in operation.get("parameters", ()):
+        if one["name"] == "sort":
+            names = ("created_at", *opt.get("sortable", ()))
+            one["schema"] = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("-", "")]}
+            one["description"] = "Field to sort by, descending with `-` before it; `-created_at` if absent."
     if opt.get("pending"):
         operation["x-pending"] = True
     # What Litestar says of a 400 is not what we answer.
     own = {status: one for status, one in operation["responses"].items() if status != "400"}
     operation["responses"] = problems.declared(operation, method, path, opt) | own
+    for media_type, words in opt.get("also", {}).items():
+        # Litestar knows one media type for each status.
+        own["200"]["content"][media_type] = {"schema": {"type": "string"}, "description": words}
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content.setdefault(
             "example", REQUESTS.get(operation["operationId"]) or examples.request(content.get("schema", {}))

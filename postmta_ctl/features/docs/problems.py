@@ -25,6 +25,8 @@ COMMON: dict[str, type[PostMTAError]] = {
     "422": errors.InvalidRequest,
     "429": errors.RateLimited,
     "501": errors.NotAvailable,
+    "502": errors.NodeFailed,
+    "503": errors.Busy,
 }
 """Statuses, and the class of error that each stands for."""
 

@@ -39,6 +39,15 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: datetime | None
     verified_at: datetime | None
     """Since when the organization holds the name; at most one does."""
+    insights: list[Any] | None = None
+    """How the records work together, as the last verification found it."""
+    bimi: dict[str, Any] | None = None
+    """See ``bimi.Logo``."""
+    tracking_host: str | None = None
+    """The domain's own host that tracking links go through, once it was found to lead to us."""
+    dkim_rotation_days: int | None = None
+    """How old its keys may get before they are replaced by themselves."""
+    next_check_at: datetime | None = None
     created_at: datetime
 
 
@@ -111,7 +120,12 @@ async def other_holder(connection: AsyncConnection, row: DomainRow) -> DomainRow
 
 async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[DomainRow]:
     """One page of the organization's domains, and one more."""
-    query = paging.apply(_DOMAIN.where(domains.c.organization_id == organization_id), domains.c.id)
+    query = paging.apply(
+        _DOMAIN.where(domains.c.organization_id == organization_id),
+        domains.c.id,
+        domain=domains.c.name,
+        status=domains.c.status,
+    )
     return [DomainRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -180,9 +194,19 @@ async def add(connection: AsyncConnection, row: DomainRow, keys: Sequence[dict[s
     await connection.execute(insert(dkim_keys), keys)
 
 
+_STATE = ("status", "checks", "insights", "checked_at", "verified_at", "tracking_host", "next_check_at")
+_SETTINGS = ("bimi", "dkim_rotation_days")
+
+
+async def save_settings(connection: AsyncConnection, row: DomainRow) -> None:
+    """Write what its organization has set."""
+    values = {name: getattr(row, name) for name in _SETTINGS}
+    await connection.execute(update(domains).where(domains.c.id == row.id).values(**values))
+
+
 async def save(connection: AsyncConnection, row: DomainRow) -> None:
     """Write the state of a domain and its last checks."""
-    values = {name: getattr(row, name) for name in ("status", "checks", "checked_at", "verified_at")}
+    values = {name: getattr(row, name) for name in _STATE}
     await connection.execute(update(domains).where(domains.c.id == row.id).values(**values))
 
 

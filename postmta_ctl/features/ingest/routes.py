@@ -7,7 +7,12 @@ from postmta_ctl.features.ingest.schemas import Ingested
 from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
 
 
-@post("/logs", opt=PUBLIC, status_code=200, summary="Take log records of a KumoMTA node")
+@post(
+    "/logs",
+    opt=PUBLIC | {"errors": ("401", "413", "422")},
+    status_code=200,
+    summary="Take log records of a KumoMTA node",
+)
 async def ingest_logs(request: AnyRequest, system: TheSystem) -> Ingested:
     """NDJSON or a JSON array, plain or gzip, with the node's token as bearer. 200 means that all of it is kept.
 

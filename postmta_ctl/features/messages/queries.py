@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, and_, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import first_id
@@ -18,12 +18,15 @@ from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
 from postmta_ctl.store import rollups
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import (
+    domains,
     events,
     idempotency_keys,
     message_contents,
     message_tags,
     messages,
     outbox,
+    pool_domains,
+    pools,
     recipients,
     vmtas,
 )
@@ -46,12 +49,39 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
+class SendingDomain(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified domain that mail comes from."""
+
+    id: str
+    pool: str | None
+    """Name of the pool that its mail leaves from, unless the message says another."""
+
+
 class IdempotentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The first answer to a request that carried an Idempotency-Key."""
 
     fingerprint: bytes
     status_code: int
     answer: bytes
+
+
+async def sending_domain(connection: AsyncConnection, organization_id: str, name: str) -> SendingDomain | None:
+    """The organization's verified domain of this name with the pool that its mail leaves from: one look-up."""
+    same = (pool_domains.c.organization_id == domains.c.organization_id, pool_domains.c.domain == domains.c.name)
+    query = (
+        select(domains.c.id, pools.c.name.label("pool"))
+        .outerjoin(pool_domains, and_(*same))
+        .outerjoin(pools, pools.c.id == pool_domains.c.pool_id)
+        .where(domains.c.organization_id == organization_id, domains.c.name == name, domains.c.status == "verified")
+    )
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else SendingDomain(**row)
+
+
+async def has_pool(connection: AsyncConnection, organization_id: str, name: str) -> bool:
+    """Whether the organization has a pool of this name."""
+    query = select(pools.c.id).where(pools.c.organization_id == organization_id, pools.c.name == name)
+    return await connection.scalar(query) is not None
 
 
 async def has_vmta(connection: AsyncConnection, organization_id: str, name: str) -> bool:
@@ -144,6 +174,7 @@ def _message_row(organization_id: str, message: NewMessage, batch_id: str | None
         "campaign": message.campaign,
         "batch_id": batch_id,
         "vmta": request.vmta,
+        "pool": message.pool,
         "metadata": request.metadata,
         "track_opens": request.track_opens,
         "track_clicks": request.track_clicks,
@@ -177,7 +208,11 @@ async def page_of_messages(
     query = select(messages).where(
         messages.c.organization_id == organization_id, *_conditions(organization_id, filters)
     )
-    rows: Sequence[Any] = (await connection.execute(paging.apply(query, messages.c.id))).all()
+    rows: Sequence[Any] = (
+        await connection.execute(
+            paging.apply(query, messages.c.id, subject=messages.c.subject, status=messages.c.status)
+        )
+    ).all()
     return rows
 
 

@@ -22,14 +22,14 @@ from postmta_ctl.features.messages.schemas import (
 )
 from postmta_ctl.features.messages.simulation_schemas import Simulation
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
+from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope, sortable
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
 @post(
     "/send",
-    opt=scope("messages:send"),
+    opt=scope("messages:send") | {"errors": ("402",)},
     status_code=202,
     summary="Send a single email message",
     responses={202: ResponseSpec(data_container=Accepted, description="Accepted, on durable storage")},
@@ -48,7 +48,7 @@ async def send_message(
 
 @post(
     "/batch",
-    opt=scope("messages:send") | {"judges_items": True},
+    opt=scope("messages:send") | {"judges_items": True, "errors": ("402",)},
     status_code=202,
     summary="Send up to 100 messages in one request",
     responses={202: ResponseSpec(data_container=BatchAccepted, description="A result for each message")},
@@ -70,7 +70,9 @@ def _answered(answer: service.Answer) -> Response[bytes]:
     return Response(answer.body, status_code=202, media_type="application/json", headers=headers)
 
 
-@get("/", opt=scope("messages:read"), summary="List messages with pagination and filters")
+@get(
+    "/", opt=scope("messages:read") | sortable("subject", "status"), summary="List messages with pagination and filters"
+)
 async def list_messages(
     *,
     system: TheSystem,

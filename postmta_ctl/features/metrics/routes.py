@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 
 from postmta_ctl.core.client_address import within
 from postmta_ctl.features.metrics import service
-from postmta_ctl.web import PUBLIC, AnyRequest, ClientAddress, TheSystem
+from postmta_ctl.web import PUBLIC, AnyRequest, ClientAddress, TheSystem, also
 
 Format = Annotated[
     Literal["prometheus", "json"] | None,
@@ -18,7 +18,9 @@ Format = Annotated[
 
 @get(
     "/metrics",
-    opt=PUBLIC,
+    opt=PUBLIC
+    | {"errors": ("401", "403")}
+    | also("application/json", "With `format=json`, or if `Accept` prefers it."),
     summary="Prometheus and JSON metrics",
     tags=["Health & Metrics"],
     media_type="text/plain",

@@ -1,6 +1,7 @@
 """``/api/v1/policy``: for operators."""
 
 from litestar import Response, Router, get, post
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from postmta_ctl.features.policy import publish as publishing
@@ -23,7 +24,12 @@ async def check(system: TheSystem) -> Check:
     return await service.check(system)
 
 
-@get("/bundle", opt=scope("policy:read"), summary="Download the policy as it would be rendered now")
+@get(
+    "/bundle",
+    opt=scope("policy:read"),
+    summary="Download the policy as it would be rendered now",
+    responses={200: ResponseSpec(data_container=bytes, description="The bundle", media_type="application/gzip")},
+)
 async def bundle(system: TheSystem) -> Response[bytes]:
     """A tar.gz with one folder. It holds no secret."""
     folder, content = await service.archive(system)
@@ -31,7 +37,12 @@ async def bundle(system: TheSystem) -> Response[bytes]:
     return Response(content, media_type="application/gzip", headers=headers)
 
 
-@post("/publish", opt=scope("policy:write"), status_code=200, summary="Prove, release and roll out the policy")
+@post(
+    "/publish",
+    opt=scope("policy:write") | {"errors": ("422", "503")},
+    status_code=200,
+    summary="Prove, release and roll out the policy",
+)
 async def publish(system: TheSystem, principal: Caller, data: JSONBody[PublishRequest | None] = None) -> Publication:
     """Answers when every node runs the release, or has failed to: see ``nodes``."""
     reason = data.reason if data else None

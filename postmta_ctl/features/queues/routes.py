@@ -34,7 +34,7 @@ async def list_queues(
 
 @post(
     "/{queue:str}/{action:str}",
-    opt=scope("queues:write"),
+    opt=scope("queues:write") | {"errors": ("503",)},
     status_code=200,
     summary="Queue action (flush, hold, release)",
 )

@@ -86,7 +86,12 @@ async def page(
     connection: AsyncConnection, organization_id: str, filters: Filters, paging: PageRequest
 ) -> list[SuppressionRow]:
     """One page of the list, and one more row."""
-    query = paging.apply(_filtered(organization_id, filters), suppressions.c.id)
+    query = paging.apply(
+        _filtered(organization_id, filters),
+        suppressions.c.id,
+        address=suppressions.c.address,
+        reason=suppressions.c.reason,
+    )
     return [SuppressionRow(**row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -17,10 +17,10 @@ from postmta_ctl.features.suppressions.schemas import (
     SuppressionCreate,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope
+from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope, sortable
 
 
-@get("/", opt=scope("suppressions:read"), summary="List suppressed addresses")
+@get("/", opt=scope("suppressions:read") | sortable("address", "reason"), summary="List suppressed addresses")
 async def list_suppressions(
     *,
     system: TheSystem,

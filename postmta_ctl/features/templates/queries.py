@@ -67,7 +67,11 @@ async def page(connection: AsyncConnection, organization_id: str, paging: PageRe
     """One page of templates, and one more row."""
     query = select(templates, templates.c.version.label("latest_version"))
     query = query.where(templates.c.organization_id == organization_id)
-    rows: Sequence[Any] = (await connection.execute(paging.apply(query, templates.c.id))).all()
+    rows: Sequence[Any] = (
+        await connection.execute(
+            paging.apply(query, templates.c.id, name=templates.c.name, updated_at=templates.c.updated_at)
+        )
+    ).all()
     return rows
 
 

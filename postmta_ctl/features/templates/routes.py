@@ -13,7 +13,7 @@ from postmta_ctl.features.templates.schemas import (
     TemplateUpdate,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 
 @post("/", opt=scope("templates:write"), summary="Create a template")
@@ -22,7 +22,7 @@ async def create_template(system: TheSystem, principal: Caller, data: JSONBody[T
     return await service.create(system, principal, data)
 
 
-@get("/", opt=scope("templates:read"), summary="List templates")
+@get("/", opt=scope("templates:read") | sortable("name", "updated_at"), summary="List templates")
 async def list_templates(system: TheSystem, principal: Caller, paging: Paging) -> Page[TemplateSummary]:
     """Newest first."""
     return await service.list_templates(system, principal, paging)

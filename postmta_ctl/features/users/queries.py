@@ -50,7 +50,7 @@ async def of_organization(
     query = _users(organization_id)
     if role is not None:
         query = query.where(users.c.role == role)
-    rows = await connection.execute(paging.apply(query, users.c.id))
+    rows = await connection.execute(paging.apply(query, users.c.id, email=users.c.email, role=users.c.role))
     return [UserRow(**row) for row in rows.mappings()]
 
 
@@ -97,7 +97,14 @@ async def open_invitations(
         invitations.c.accepted_at.is_(None),
         invitations.c.expires_at > now,
     )
-    rows = await connection.execute(paging.apply(_INVITATION.where(*waiting), invitations.c.id))
+    rows = await connection.execute(
+        paging.apply(
+            _INVITATION.where(*waiting),
+            invitations.c.id,
+            email=invitations.c.email,
+            expires_at=invitations.c.expires_at,
+        )
+    )
     return [InvitationRow(**row) for row in rows.mappings()]
 
 

@@ -7,10 +7,10 @@ from postmta_ctl.features.users import invitations, service
 from postmta_ctl.features.users.profile import Role, User
 from postmta_ctl.features.users.schemas import Invitation, InvitationCreate, InvitationCreated, RoleUpdate
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 
-@get("/", opt=scope("users:read"), summary="List all users in organization")
+@get("/", opt=scope("users:read") | sortable("email", "role"), summary="List all users in organization")
 async def list_users(
     system: TheSystem, principal: Caller, paging: Paging, role: FromQuery[Role | None] = None
 ) -> Page[User]:
@@ -46,7 +46,7 @@ async def create_invitation(
     return await invitations.invite(system, principal, data)
 
 
-@get("/invitations", opt=scope("users:read"), summary="List open invitations")
+@get("/invitations", opt=scope("users:read") | sortable("email", "expires_at"), summary="List open invitations")
 async def list_invitations(system: TheSystem, principal: Caller, paging: Paging) -> Page[Invitation]:
     """Those that may still be accepted, newest first."""
     return await invitations.list_open(system, principal, paging)

@@ -76,7 +76,7 @@ async def by_id(
 
 async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[VmtaRow]:
     """One page of the organization's vMTAs, and one more."""
-    query = paging.apply(_VMTA.where(vmtas.c.organization_id == organization_id), vmtas.c.id)
+    query = paging.apply(_VMTA.where(vmtas.c.organization_id == organization_id), vmtas.c.id, name=vmtas.c.name)
     return [_vmta(row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -7,7 +7,7 @@ from postmta_ctl.features.vmtas import pausing, queue_status, service
 from postmta_ctl.features.vmtas.queue_schemas import VmtaQueue
 from postmta_ctl.features.vmtas.schemas import PauseRequest, Vmta, VmtaCreate, VmtaSwitched, VmtaUpdate
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 
 @post("/", opt=scope("vmtas:write"), summary="Create a virtual MTA")
@@ -16,7 +16,7 @@ async def create_vmta(system: TheSystem, principal: Caller, data: JSONBody[VmtaC
     return await service.create(system, principal, data)
 
 
-@get("/", opt=scope("vmtas:read"), summary="List all vMTAs")
+@get("/", opt=scope("vmtas:read") | sortable("name"), summary="List all vMTAs")
 async def list_vmtas(system: TheSystem, principal: Caller, paging: Paging) -> Page[Vmta]:
     """Newest first."""
     return await service.list_vmtas(system, principal, paging)

@@ -81,7 +81,9 @@ async def by_id(
 
 async def of_organization(connection: AsyncConnection, organization_id: str, paging: PageRequest) -> list[WebhookRow]:
     """One page of the organization's endpoints, and one more."""
-    query = paging.apply(_WEBHOOK.where(webhooks.c.organization_id == organization_id), webhooks.c.id)
+    query = paging.apply(
+        _WEBHOOK.where(webhooks.c.organization_id == organization_id), webhooks.c.id, url=webhooks.c.url
+    )
     return [WebhookRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -118,7 +120,9 @@ async def page_of_deliveries(
         query = query.where(webhook_deliveries.c.status == status)
     if kind is not None:
         query = query.where(webhook_deliveries.c.type == kind)
-    rows = await connection.execute(paging.apply(query, webhook_deliveries.c.id))
+    rows = await connection.execute(
+        paging.apply(query, webhook_deliveries.c.id, type=webhook_deliveries.c.type, status=webhook_deliveries.c.status)
+    )
     return [DeliveryRow(**row) for row in rows.mappings()]
 
 

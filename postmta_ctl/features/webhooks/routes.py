@@ -14,7 +14,7 @@ from postmta_ctl.features.webhooks.schemas import (
     WebhookUpdate,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 
 @post("/", opt=scope("webhooks:write"), summary="Create a webhook endpoint")
@@ -23,7 +23,7 @@ async def create_webhook(system: TheSystem, principal: Caller, data: JSONBody[We
     return await service.create(system, principal, data)
 
 
-@get("/", opt=scope("webhooks:read"), summary="List all webhooks")
+@get("/", opt=scope("webhooks:read") | sortable("url"), summary="List all webhooks")
 async def list_webhooks(system: TheSystem, principal: Caller, paging: Paging) -> Page[Webhook]:
     """Newest first."""
     return await service.list_webhooks(system, principal, paging)
@@ -63,7 +63,11 @@ async def test_webhook(system: TheSystem, principal: Caller, webhook_id: FromPat
     return await log.send_test(system, principal, webhook_id)
 
 
-@get("/{webhook_id:str}/deliveries", opt=scope("webhooks:read"), summary="Get webhook delivery logs")
+@get(
+    "/{webhook_id:str}/deliveries",
+    opt=scope("webhooks:read") | sortable("type", "status"),
+    summary="Get webhook delivery logs",
+)
 async def list_deliveries(
     system: TheSystem,
     principal: Caller,

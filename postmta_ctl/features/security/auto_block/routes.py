@@ -43,7 +43,7 @@ async def delete_auto_block_rule(
     await rules.delete(system, principal, rule_id, unchanged)
 
 
-@post("/toggle", opt=scope("security:write"), status_code=200, summary="Toggle auto-block rule")
+@post("/toggle", opt=scope("security:write") | {"errors": ("404",)}, status_code=200, summary="Toggle auto-block rule")
 async def toggle_auto_block_rule(system: TheSystem, principal: Caller, data: JSONBody[Toggle]) -> Rule:
     """On or off. Blocks that are active stay until they expire or are resolved."""
     return await rules.toggle(system, principal, data)
