@@ -53,6 +53,9 @@ SOMEBODY = {"identities": [{"identity": "ann", "context": "HttpBasicAuth"}]}
         ("POST", "/api/admin/bump-config-epoch"),
         ("GET", "/api/admin/suspend/v1"),
         ("DELETE", "/api/admin/suspend/v1"),
+        ("DELETE", "/api/admin/suspend-ready-q/v1"),
+        ("POST", "/api/admin/rebind/v1"),
+        ("GET", "/api/admin/resolve-egress-path/v1"),
         ("GET", "/api/machine-info"),
         ("GET", "/metrics"),
         ("GET", "/metrics.json"),
@@ -65,7 +68,27 @@ def test_the_control_plane_may_do_its_work_and_others_may_not(vm: Any, method: s
     assert not vm.allows(LISTENER, method, path, {})
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/xfer/inject/v1"), ("PUT", "/api/admin/x"), ("GET", "/x")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/admin/bounce/v1"),
+        ("GET", "/api/admin/inspect-message/v1"),
+        ("GET", "/api/admin/inspect-sched-q/v1"),
+        ("POST", "/api/admin/spool-compact/v1"),
+        ("POST", "/api/admin/set_diagnostic_log_filter/v1"),
+        ("GET", "/api/admin/task-dump"),
+        ("GET", "/api/admin/trace-smtp-server/v1"),
+    ],
+)
+def test_the_rest_of_the_administration_is_for_trusted_hosts(vm: Any, method: str, path: str) -> None:
+    assert not vm.allows(LISTENER, method, path, CONTROL_PLANE)
+    assert vm.allows(LISTENER, method, path, TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/xfer/inject/v1"), ("PUT", "/api/admin/x"), ("GET", "/x"), ("DELETE", "/api/admin/rebind/v1")],
+)
 def test_the_control_plane_may_do_nothing_else(vm: Any, method: str, path: str) -> None:
     assert not vm.allows(LISTENER, method, path, CONTROL_PLANE)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from postmta_ctl.compiler import node_files
+from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.model import (
     Installation,
     Listener,
@@ -24,6 +25,12 @@ from postmta_ctl.compiler.render import render
 
 ADMIN_TOKEN = "admin-token-of-the-test"
 INGEST_TOKEN = "ingest-token-of-the-test"
+ALL_OF_ADMIN = b"""
+[[acl."http_listener/*/api/admin"]]
+allow = true
+privileges = ["GET", "POST", "DELETE"]
+identity.Group = "postmta"
+"""
 RSA = SigningKey(selector="p1r", algorithm="rsa-sha256", id="1")
 ED25519 = SigningKey(selector="p1e", algorithm="ed25519-sha256", id="2")
 
@@ -82,7 +89,9 @@ class PolicyFolder:
 
     def publish(self, model: PolicyModel) -> int:
         self._release += 1
-        bundle = render(model)
+        files = render(model).files
+        # The tests try every endpoint, not only those that the control plane uses.
+        bundle = Bundle.of(files | {"acl.toml": files["acl.toml"] + ALL_OF_ADMIN})
         name = release_folder(self._release, bundle.digest)
         bundle.write(self.folder / "releases" / name, self._release)
         node_files.switch_release(self.folder, name)
