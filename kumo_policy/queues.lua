@@ -25,7 +25,12 @@ function M.new(bundle)
     if domain == log_hook.QUEUE then
       return kumo.make_queue_config(log_hook.queue_options(bundle.installation))
     end
-    local known = tenant and bundle.tenants[tenant]
+    local inbound = not tenant and bundle.gateway.queue(domain)
+    if inbound then
+      return inbound
+    end
+    -- Mail for a named pool that was deleted leaves as other mail of the organization does.
+    local known = tenant and (bundle.tenants[tenant] or bundle.tenants[tenant:match '^(.+)%._'])
     local options = { egress_pool = known and known.pool or M.NO_POOL, refresh_strategy = 'Epoch' }
     for name, value in pairs(bundle.installation.queue) do
       options[name] = value

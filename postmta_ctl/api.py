@@ -22,10 +22,15 @@ from postmta_ctl.features.metrics.routes import metrics
 from postmta_ctl.features.nodes.routes import router as nodes
 from postmta_ctl.features.pending.routes import pending
 from postmta_ctl.features.policy.routes import router as policy
+from postmta_ctl.features.pools.routes import router as pools
 from postmta_ctl.features.queues.routes import router as queues
 from postmta_ctl.features.security.auto_block.routes import router as auto_block
 from postmta_ctl.features.security.blocklists.routes import router as blocklists
+from postmta_ctl.features.security.greylisting.routes import router as greylisting
+from postmta_ctl.features.security.status.routes import router as security_status
 from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
+from postmta_ctl.features.security.spam.routes import router as spam_score
+from postmta_ctl.features.security.virus.routes import router as av_scan
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
@@ -52,6 +57,7 @@ BUILT: list[Router | HTTPRouteHandler] = [
     warmup_of_vmta,
     warmup,
     ips,
+    pools,
     messages,
     queues,
     templates,
@@ -66,7 +72,11 @@ BUILT: list[Router | HTTPRouteHandler] = [
     analytics,
     billing,
     blocklists,
+    greylisting,
+    security_status,
     auto_block,
+    spam_score,
+    av_scan,
 ]
 ROUTES: list[ControllerRouterHandler] = [*BUILT, *pending(BUILT)]
 """With an honest answer for what the contract promises and nobody has built yet."""

@@ -12,6 +12,7 @@ import msgspec
 
 from postmta_ctl.compiler import warmup
 from postmta_ctl.compiler.model import (
+    Greylisting,
     Installation,
     Listener,
     PolicyModel,
@@ -20,6 +21,7 @@ from postmta_ctl.compiler.model import (
     VirtualMta,
 )
 from postmta_ctl.compiler.names import shard_count, shard_of, source_name, tenant_name
+from postmta_ctl.compiler.pools import Entry, pools_of
 from postmta_ctl.core.providers import BY_DOMAIN, BY_HOST
 
 Table = dict[str, Any]
@@ -28,6 +30,15 @@ DEFAULT_ROOT = "/opt/kumomta/etc/policy"
 """Where KumoMTA looks for a policy of its own accord."""
 _REQUEST_BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one injection. KumoMTA's own 2 MiB is less than one message with attachments."""
+_MESSAGE_SIZE = 25 * 1024 * 1024
+"""Octets of a message by SMTP: what the API takes."""
+_TRACE_HEADERS = {
+    "received_header": True,
+    "supplemental_header": True,
+    "header_name": "X-KumoRef",
+    "include_meta_names": ["x_rid", "tenant"],
+}
+"""As ``core.inject.TRACE_HEADERS``, but with the Received field that RFC 5321, 4.4 asks of whoever takes SMTP."""
 _NOBODY = "0.0.0.0/32"
 """A peer that cannot be (RFC 1122, 3.2.1.3): left out, the list would mean the local host."""
 _SIGNING_ORDER = ("rsa-sha256", "ed25519-sha256")
@@ -38,10 +49,12 @@ class BundleTables(Struct, frozen=True):
 
     default_root: str
     installation: Table
+    greylisting: Table
     listeners: Table
     storage: Table
     tenants: Table
     pools: Table
+    weights: Table
     sources: Table
     data: Table
     providers: Table
@@ -52,13 +65,15 @@ class BundleTables(Struct, frozen=True):
 def build(model: PolicyModel) -> BundleTables:
     """The tables of a bundle. The model must be free of errors (``compiler.check``); its order does not matter."""
     installation = model.installation
-    domains = _domain_shards(model.domains)
+    domains, pools = _domain_shards(model.domains), pools_of(model)
     return BundleTables(
         default_root=DEFAULT_ROOT,
         installation=_installation(installation),
+        greylisting=_greylisting(model.greylisting),
         listeners={
             "http": [_http_listener(each) for each in installation.http_listeners],
-            "smtp": [_smtp_listener(each) for each in installation.smtp_listeners],
+            "smtp": [_smtp_listener(each) for each in installation.smtp_listeners]
+            + [_submission_listener(each) for each in installation.submission_listeners],
         },
         storage={
             "spool_path": installation.spool_path,
@@ -66,8 +81,9 @@ def build(model: PolicyModel) -> BundleTables:
             "log_path": installation.log_path,
             "bounce_classifier_files": list(installation.bounce_classifier_files),
         },
-        tenants=_tenants(model),
-        pools={name: [_source(each) for each in vmtas] for name, vmtas in _pools(model).items()},
+        tenants=_tenants(pools),
+        pools={name: [_source(each.vmta) for each in entries] for name, entries in pools.items()},
+        weights={name: found for name, entries in pools.items() if (found := _weights(entries))},
         sources={tenant_name(each.organization, each.name): _source_options(each) for each in model.vmtas},
         data={"domains": {"shards": len(domains)}},
         providers={"domains": BY_DOMAIN, "hosts": BY_HOST},
@@ -85,11 +101,21 @@ def _installation(installation: Installation) -> Table:
         queue["protocol"] = {"smtp": {"mx_list": [_mx_entry(host) for host in installation.smart_host]}}
     return {
         "bounce_domain": installation.bounce_domain.lower(),
+        "feedback_sender": installation.feedback_sender,
         "fence": installation.fence,
+        "relay_domains": {
+            name.lower(): [_mx_entry(host) for host in hosts] for name, hosts in installation.relay_domains.items()
+        },
         "log_hook_batch_size": installation.log_hook_batch_size,
         "queue": queue,
         "path": dict(installation.path_defaults),
     }
+
+
+def _greylisting(greylisting: Greylisting) -> Table:
+    # Two sets in any order are the same policy.
+    lists = {name: sorted(getattr(greylisting, name)) for name in ("allowed_networks", "allowed_domains")}
+    return msgspec.structs.asdict(greylisting) | lists
 
 
 def _mx_entry(host: str) -> str | Table:
@@ -111,8 +137,18 @@ def _http_listener(listener: Listener) -> Table:
 
 
 def _smtp_listener(listener: Listener) -> Table:
-    options: Table = {"listen": listener.address, "relay_hosts": list(listener.relay_hosts) or [_NOBODY]}
-    return options | ({"hostname": listener.hostname} if listener.hostname else {})
+    options: Table = {
+        "listen": listener.address,
+        "relay_hosts": list(listener.relay_hosts) or [_NOBODY],
+        "max_message_size": _MESSAGE_SIZE,
+        "trace_headers": _TRACE_HEADERS,
+    }
+    given = {name: getattr(listener, name) for name in ("hostname", "tls_certificate", "tls_private_key")}
+    return options | {name: value for name, value in given.items() if value}
+
+
+def _submission_listener(listener: Listener) -> Table:
+    return _smtp_listener(listener) | {"meta": {"x_submission": True}}
 
 
 def _source(vmta: VirtualMta) -> str:
@@ -142,36 +178,16 @@ def _source_options(vmta: VirtualMta) -> Table:
     return {"source": source, "path": path}
 
 
-def _pools(model: PolicyModel) -> dict[str, list[VirtualMta]]:
-    """The vMTAs that mail may leave from, for each organization and for each single vMTA."""
-    pools: dict[str, list[VirtualMta]] = {each.slug: [] for each in model.organizations}
-    for vmta in model.vmtas:
-        available = [vmta] if _may_send(vmta) else []
-        pools[tenant_name(vmta.organization, vmta.name)] = available
-        pools[vmta.organization] += available
-    return {name: _ordered(vmtas) for name, vmtas in pools.items()}
+def _weights(entries: list[Entry]) -> Table:
+    """By source; nothing where all are alike, as KumoMTA takes it then."""
+    found = {_source(each.vmta): each.weight for each in entries}
+    return found if len(set(found.values())) > 1 else {}
 
 
-def _may_send(vmta: VirtualMta) -> bool:
-    return vmta.state == "active" or (vmta.state == "warming" and vmta.daily_limit != 0)
-
-
-def _ordered(vmtas: list[VirtualMta]) -> list[VirtualMta]:
-    """One warming vMTA first, the established ones next, the other warming ones last.
-
-    A fresh queue takes its first message's source from the second place, whatever the weights: mail to a domain
-    that sees one message a day would otherwise all leave from a warming address.
-    """
-    by_name = sorted(vmtas, key=lambda each: each.name)
-    warming = [each for each in by_name if each.state == "warming"]
-    established = [each for each in by_name if each.state != "warming"]
-    return warming[:1] + established + warming[1:]
-
-
-def _tenants(model: PolicyModel) -> Table:
+def _tenants(pools: dict[str, list[Entry]]) -> Table:
     return {
-        name: {"organization": name.partition(".")[0], "pool": name} | _pool_rate(vmtas)
-        for name, vmtas in _pools(model).items()
+        name: {"organization": name.partition(".")[0], "pool": name} | _pool_rate([each.vmta for each in entries])
+        for name, entries in pools.items()
     }
 
 
@@ -192,5 +208,5 @@ def _domain_shards(domains: tuple[SendingDomain, ...]) -> tuple[Table, ...]:
         shards[shard_of(domain.name, len(shards))][domain.name] = {
             "organization": domain.organization,
             "keys": [msgspec.structs.asdict(key) for key in keys],
-        }
+        } | ({"pool": tenant_name(domain.organization, pool=domain.pool)} if domain.pool else {})
     return shards

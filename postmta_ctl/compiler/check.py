@@ -6,6 +6,7 @@ KumoMTA takes every option is proved afterwards, by running the rendered policy.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -13,13 +14,15 @@ from typing import Any, Literal
 import msgspec
 
 from postmta_ctl.compiler import formats
-from postmta_ctl.compiler.model import Installation, PolicyModel, SendingDomain, VirtualMta
+from postmta_ctl.compiler.check_pools import pool_problems
+from postmta_ctl.compiler.model import Greylisting, Installation, PolicyModel, SendingDomain, VirtualMta
 from postmta_ctl.compiler.names import SLUG
 
 _STATES = ("active", "warming", "paused")
 _ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
 _PROXIES = ("haproxy", "socks5")
 _SPOOLS = ("RocksDB", "LocalDisk")
+_FEEDBACK_SENDER = re.compile(r"[A-Za-z0-9._-]{5,15}\Z")
 _RATE_OPTIONS = ("max_message_rate", "max_connection_rate", "source_selection_rate")
 _OWN_PATH_OPTIONS = ("additional_source_selection_rates", "refresh_strategy")
 
@@ -40,6 +43,7 @@ def check(model: PolicyModel) -> list[Finding]:
     findings = [
         *_texts(model),
         *_installation(model.installation),
+        *_greylisting(model.greylisting),
         *_organizations(model),
         *(finding for vmta in model.vmtas for finding in _vmta(vmta)),
         *(finding for domain in model.domains for finding in _domain(domain)),
@@ -75,6 +79,7 @@ def _installation(installation: Installation) -> Iterator[Finding]:
     for name, problem, code in _setting_problems(installation):
         yield Finding(code=code, message=problem, where=f"installation.{name}")
     yield from _listeners(installation)
+    yield from _relay_domains(installation)
     yield from _path_defaults(installation.path_defaults)
 
 
@@ -89,6 +94,8 @@ def _setting_problems(installation: Installation) -> Iterator[tuple[str, str, st
     for host in installation.smart_host:
         if not formats.is_smart_host(host):
             yield "smart_host", f"{host!r} is neither host:port nor [ip]:port", "bad-smart-host"
+    if not _FEEDBACK_SENDER.match(installation.feedback_sender):
+        yield "feedback_sender", "has 5 to 15 of A-Z, a-z, 0-9, . _ and -", "bad-feedback-sender"
     for file in installation.bounce_classifier_files:
         if not file.endswith((".toml", ".json")):
             yield "bounce_classifier_files", f"{file!r} is neither .toml nor .json", "bad-classifier-file"
@@ -99,7 +106,7 @@ def _setting_problems(installation: Installation) -> Iterator[tuple[str, str, st
 
 
 def _listeners(installation: Installation) -> Iterator[Finding]:
-    listeners = installation.http_listeners + installation.smtp_listeners
+    listeners = installation.http_listeners + installation.smtp_listeners + installation.submission_listeners
     for listener in listeners:
         where = f"listener {listener.address}"
         if not formats.is_socket_address(listener.address):
@@ -108,11 +115,61 @@ def _listeners(installation: Installation) -> Iterator[Finding]:
             if not formats.is_network(network):
                 message = f"{network!r} is neither an address nor a CIDR block"
                 yield Finding(code="bad-network", message=message, where=where)
+        yield from _certificate(listener)
+    for listener in installation.submission_listeners:
+        if listener.relay_hosts:
+            message = "who submits authenticates: hosts that may relay belong to an SMTP listener"
+            yield Finding(code="submission-relay", message=message, where=f"listener {listener.address}")
+        if listener.tls_certificate is None:
+            message = "KumoMTA makes a certificate for it that no client trusts"
+            where = f"listener {listener.address}"
+            yield Finding(code="no-certificate", message=message, where=where, severity="warning")
     for address in _repeated(listener.address for listener in listeners):
         yield Finding(code="duplicate-listener", message="two listeners on one address", where=f"listener {address}")
     if not installation.http_listeners:
         message = "without an HTTP listener nothing can be injected and no release be proved"
         yield Finding(code="no-http-listener", message=message, where="installation", severity="warning")
+
+
+def _certificate(listener: Listener) -> Iterator[Finding]:
+    where = f"listener {listener.address}"
+    if (listener.tls_certificate is None) != (listener.tls_private_key is None):
+        message = "a certificate and its private key go together"
+        yield Finding(code="half-certificate", message=message, where=where)
+
+
+def _relay_domains(installation: Installation) -> Iterator[Finding]:
+    for name, hosts in installation.relay_domains.items():
+        where = f"relay domain {name}"
+        if not formats.is_host(name):
+            yield Finding(code="bad-domain", message="not a domain in lower case and A-label form", where=where)
+        if name == installation.bounce_domain.lower():
+            message = "reports come in there: they are read and dropped, never passed on"
+            yield Finding(code="relay-bounces", message=message, where=where)
+        if not hosts:
+            message = "needs a host to pass mail on to: by MX it would come back here"
+            yield Finding(code="no-relay-host", message=message, where=where)
+        for host in hosts:
+            if not formats.is_smart_host(host):
+                message = f"{host!r} is neither host:port nor [ip]:port"
+                yield Finding(code="bad-smart-host", message=message, where=where)
+
+
+def _greylisting(greylisting: Greylisting) -> Iterator[Finding]:
+    where = "greylisting"
+    for name in ("delay", "window", "lifetime", "allow_after"):
+        if getattr(greylisting, name) < (name != "allow_after"):
+            yield Finding(code="bad-greylisting", message=f"{name} is too small", where=where)
+    if greylisting.window <= greylisting.delay:
+        message = "the window ends before the delay is over: no mail would ever pass"
+        yield Finding(code="greylisting-window", message=message, where=where)
+    for network in greylisting.allowed_networks:
+        if not formats.is_network(network):
+            message = f"{network!r} is neither an address nor a CIDR block"
+            yield Finding(code="bad-network", message=message, where=where)
+    for name in greylisting.allowed_domains:
+        if not formats.is_host(name):
+            yield Finding(code="bad-domain", message=f"{name!r} is no domain in lower case", where=where)
 
 
 def _path_defaults(options: dict[str, Any]) -> Iterator[Finding]:
@@ -208,27 +265,8 @@ def _references(model: PolicyModel) -> Iterator[Finding]:
 
 
 def _pools(model: PolicyModel) -> Iterator[Finding]:
-    senders = {each.organization for each in model.domains}
-    states: dict[str, set[str]] = {each.slug: set() for each in model.organizations}
-    for vmta in model.vmtas:
-        states.get(vmta.organization, set()).add(vmta.state)
-    for slug, found in states.items():
-        if finding := _pool(slug, found, slug in senders):
-            yield finding
-
-
-def _pool(slug: str, states: set[str], has_domains: bool) -> Finding | None:
-    where = f"organization {slug}"
-    if states == {"paused"}:
-        message = "all vMTAs are paused: mail waits and expires in the end"
-        return Finding(code="paused-only", message=message, where=where, severity="warning")
-    if states and states <= {"warming", "paused"}:
-        message = "no established vMTA: what exceeds the warm-up waits"
-        return Finding(code="warming-only", message=message, where=where, severity="warning")
-    if not states and has_domains:
-        message = "no vMTA: mail waits and expires in the end"
-        return Finding(code="no-vmta", message=message, where=where, severity="warning")
-    return None
+    for problem in pool_problems(model):
+        yield Finding(**problem._asdict())
 
 
 def _repeated(names: Iterator[str] | list[str]) -> list[str]:

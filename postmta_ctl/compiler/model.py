@@ -24,6 +24,11 @@ class Listener(Struct, frozen=True):
     """Name in the SMTP banner; the host's own when absent."""
     relay_hosts: tuple[str, ...] = ()
     """Peers that may relay without authentication, as addresses or CIDR blocks."""
+    tls_certificate: str | None = None
+    """SMTP only: PEM file on the node, the chain with the server's own first, for STARTTLS (RFC 3207). Without one
+    KumoMTA makes one that no client trusts. It reads a renewed file within five minutes."""
+    tls_private_key: str | None = None
+    """PEM file on the node, which KumoMTA's user can read."""
     trusted_hosts: tuple[str, ...] = ()
     """HTTP only: peers that KumoMTA trusts with everything. Empty by intention: the control plane has a token."""
 
@@ -35,6 +40,10 @@ class Installation(Struct, frozen=True):
     """Host part of VERP envelope senders, also where DSNs and ARF reports come in."""
     tracking_host: str | None = None
     smtp_listeners: tuple[Listener, ...] = ()
+    submission_listeners: tuple[Listener, ...] = ()
+    """Where customers submit mail (RFC 6409, port 587), with credentials and after STARTTLS only."""
+    feedback_sender: str = "postmta"
+    """Last part of ``Feedback-ID``: what Google's feedback loop knows this sender by, 5 to 15 characters."""
     http_listeners: tuple[Listener, ...] = ()
     spool_path: str = "/var/spool/kumomta"
     spool_kind: str = "RocksDB"
@@ -47,12 +56,33 @@ class Installation(Struct, frozen=True):
     max_age: str = "3 days"
     path_defaults: dict[str, Any] = {}
     """Options of ``kumo.make_egress_path`` for every path (connection limits, TLS, timeouts …)."""
+    relay_domains: dict[str, tuple[str, ...]] = {}
+    """Domains that strangers may send mail for, and the hosts that it is passed on to, as ``host:port`` or
+    ``[ip]:port``; there must not be fewer than one."""
     log_hook_batch_size: int = 500
     """Log records in one request to the control plane at most."""
     bounce_classifier_files: tuple[str, ...] = ()
     """TOML or JSON rule files on the node; without any, KumoMTA classifies no bounce."""
     fence: bool = True
     """Refuse a second injection of the same recipient id, so that a call without an answer can be repeated."""
+
+
+class Greylisting(Struct, frozen=True):
+    """How mail for the relay domains is put off when it is seen first (RFC 6647). Times in seconds."""
+
+    enabled: bool = False
+    delay: int = 300
+    """How long an attempt is too early."""
+    window: int = 2 * 24 * 3600
+    """How long after the first attempt another one still counts as the same mail."""
+    lifetime: int = 35 * 24 * 3600
+    """How long what has passed is known after it was seen last."""
+    allow_after: int = 5
+    """Senders and recipients of one network that have to pass before it is trusted; 0: none ever is."""
+    allowed_networks: tuple[str, ...] = ()
+    """CIDR blocks of clients that are never put off."""
+    allowed_domains: tuple[str, ...] = ()
+    """Domains of envelope senders that are never put off, with their subdomains."""
 
 
 class VirtualMta(Struct, frozen=True):
@@ -95,6 +125,27 @@ class SendingDomain(Struct, frozen=True):
     """A-label form, lower case."""
     organization: str
     keys: tuple[SigningKey, ...] = ()
+    pool: str | None = None
+    """The named pool that its mail leaves from."""
+
+
+class PoolMember(Struct, frozen=True):
+    """A vMTA in a named pool."""
+
+    vmta: str
+    """Its name."""
+    weight: int = 1
+    """Its share of what leaves, against those of the others, once a queue has had one message by each."""
+
+
+class Pool(Struct, frozen=True):
+    """Some of an organization's vMTAs, under a name that messages and domains choose it by."""
+
+    organization: str
+    name: str
+    members: tuple[PoolMember, ...] = ()
+    is_default: bool = False
+    """What mail that chooses none leaves from; without one, that is all vMTAs."""
 
 
 class Organization(Struct, frozen=True):
@@ -107,6 +158,8 @@ class PolicyModel(Struct, frozen=True):
     """Everything the policy of one installation is rendered from."""
 
     installation: Installation
+    greylisting: Greylisting = Greylisting()
     organizations: tuple[Organization, ...] = ()
     vmtas: tuple[VirtualMta, ...] = ()
+    pools: tuple[Pool, ...] = ()
     domains: tuple[SendingDomain, ...] = ()

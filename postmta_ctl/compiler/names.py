@@ -1,12 +1,13 @@
 """Names that KumoMTA sees, and how to read them back.
 
-Slugs of organizations and names of vMTAs hold letters, digits and hyphens, so a dot separates without doubt:
+Slugs of organizations and names of vMTAs and pools hold letters, digits and hyphens, so a dot separates without doubt:
 
 ===============  ================================  ================================
 what             name                              example
 ===============  ================================  ================================
 tenant, pool     ``<organization>``                ``acme``
 pinned tenant    ``<organization>.<vmta>``         ``acme.mx-1``
+named pool       ``<organization>._<pool>``        ``acme._news``
 egress source    ``<organization>.<vmta>.r<n>``    ``acme.mx-1.r3``
 ===============  ================================  ================================
 
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 _SLUG = "[a-z0-9-]{1,63}"
 SLUG = re.compile(rf"{_SLUG}\Z")
-_TENANT = re.compile(rf"({_SLUG})(?:\.({_SLUG}))?\Z")
+_TENANT = re.compile(rf"({_SLUG})(?:\.({_SLUG})|\._({_SLUG}))?\Z")
 _SOURCE = re.compile(rf"({_SLUG})\.({_SLUG})\.r([1-9][0-9]{{0,9}})\Z")
 
 SHARD_LIMIT = 32
@@ -35,6 +36,7 @@ class TenantName(NamedTuple):
 
     organization: str
     vmta: str | None
+    pool: str | None = None
 
 
 class SourceName(NamedTuple):
@@ -45,15 +47,23 @@ class SourceName(NamedTuple):
     version: int
 
 
-def tenant_name(organization: str, vmta: str | None = None) -> str:
-    """The KumoMTA tenant of an organization's mail, pinned to one vMTA or free to leave from any; also its pool."""
+def tenant_name(organization: str, vmta: str | None = None, pool: str | None = None) -> str:
+    """The KumoMTA tenant of an organization's mail; also its pool.
+
+    Args:
+        organization: Slug.
+        vmta: The only one that it may leave from.
+        pool: The named pool that it may leave from; a vMTA goes before it. No slug begins with an underscore.
+    """
+    if pool and not vmta:
+        return f"{organization}._{pool}"
     return f"{organization}.{vmta}" if vmta else organization
 
 
 def parse_tenant(name: str) -> TenantName | None:
     """The parts of a tenant's name; None for one that PostMTA did not make."""
     match = _TENANT.match(name)
-    return TenantName(match[1], match[2]) if match else None
+    return TenantName(match[1], match[2], match[3]) if match else None
 
 
 def source_name(organization: str, vmta: str, version: int) -> str:

@@ -45,6 +45,7 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
         "send_message": message,
         "messages_simulate_delivery": message,
         "reschedule_message": {"send_at": soon},
+        "update_pool": {"domains": ["other.example.com"]},
         "create_vmta": {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"},
         "import_suppressions": b"address\nimported@example.org\n",
         "billing_assign_plan": {"plan": "starter"},
@@ -85,6 +86,9 @@ async def own_ids(client: Client, headers: Headers, operation: Operation) -> dic
     if operation.name == "delete_domain":  # that of the others has mail which waits
         made = await client.post("/api/v1/domains", json={"domain": "idle.test"}, headers=headers)
         return {"domain_id": made.json()["id"]}
+    if operation.name == "remove_ip_address":  # a vMTA has the other one
+        made = await client.post("/api/v1/ips", json={"ip_address": "192.0.2.99"}, headers=headers)
+        return {"ip_id": made.json()["id"]}
     if operation.name != "reschedule_message":
         return {}
     message = {"from": "a@acme.test", "to": ["b@example.com"], "subject": "Later", "text": "Hi"}

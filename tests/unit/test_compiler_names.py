@@ -19,9 +19,14 @@ def test_source_names_come_back(organization: str, vmta: str, version: int) -> N
     assert names.parse_source(name) == (organization, vmta, version)
 
 
-@given(slugs, st.none() | slugs)
-def test_tenant_names_come_back(organization: str, vmta: str | None) -> None:
-    assert names.parse_tenant(names.tenant_name(organization, vmta)) == (organization, vmta)
+@given(slugs, st.sampled_from(["vmta", "pool"]), st.none() | slugs)
+def test_tenant_names_come_back(organization: str, way: str, name: str | None) -> None:
+    found = names.parse_tenant(names.tenant_name(organization, **{way: name}))
+    assert found == names.TenantName(organization, **({"vmta": None} | {way: name}))
+
+
+def test_a_vmta_goes_before_a_pool() -> None:
+    assert names.tenant_name("acme", vmta="mx1", pool="news") == "acme.mx1"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +36,9 @@ def test_foreign_source_names_are_none(name: str) -> None:
     assert names.parse_source(name) is None
 
 
-@pytest.mark.parametrize("name", ["", "unknown_tenant", "acme.mx1.r1", "acme.", ".mx1", "Acme", "acme\n"])
+@pytest.mark.parametrize(
+    "name", ["", "unknown_tenant", "acme.mx1.r1", "acme.", "acme._", "acme.__x", "acme._a_b", ".mx1", "Acme", "acme\n"]
+)
 def test_foreign_tenant_names_are_none(name: str) -> None:
     assert names.parse_tenant(name) is None
 

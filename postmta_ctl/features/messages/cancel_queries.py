@@ -44,6 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     organization: str
     vmta: str | None
+    pool: str | None
     campaign: str | None
     node: str | None
 
@@ -114,6 +115,7 @@ async def due(
             recipients.c.node,
             organizations.c.slug.label("organization"),
             messages.c.vmta,
+            messages.c.pool,
             messages.c.campaign,
         )
         .join_from(cancellations, recipients, recipients.c.id == cancellations.c.recipient_id)

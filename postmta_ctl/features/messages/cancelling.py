@@ -120,7 +120,7 @@ async def _ask(system: System, node: NodeAddress | None, wanted: list[Wanted]) -
 
 
 def _scope(one: Wanted) -> QueueScope:
-    tenant = tenant_name(one.organization, one.vmta)
+    tenant = tenant_name(one.organization, one.vmta, one.pool)
     return QueueScope(tenant=tenant, domain=domain_of(one.address), campaign=one.campaign)
 
 

@@ -46,6 +46,8 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     recipients: tuple[NewRecipient, ...]
     campaign: str | None
+    pool: str | None = None
+    """The named pool that it leaves from, as it or its domain chose."""
     request: SendRequest
     created_at: datetime
     scheduled_at: datetime | None = None

@@ -98,7 +98,7 @@ def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
         html=html,
         attachments=one.content.attachments,
         metadata={
-            "tenant": tenant_name(one.organization, one.vmta),
+            "tenant": tenant_name(one.organization, one.vmta, one.pool),
             "campaign": one.campaign or "",
             "attempt": one.generation,
         },

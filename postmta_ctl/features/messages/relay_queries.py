@@ -30,6 +30,7 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     organization: str
     vmta: str | None
+    pool: str | None = None
     organization_id: str
     domain: str
     """Of the From header."""
@@ -74,6 +75,7 @@ async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list
             recipients.c.address,
             organizations.c.slug.label("organization"),
             messages.c.vmta,
+            messages.c.pool,
             messages.c.campaign,
             messages.c.track_opens,
             messages.c.track_clicks,

@@ -44,6 +44,8 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Kept with the message and given back in events; never sent."""
     vmta: str | None = None
     """Send through this vMTA only."""
+    pool: str | None = None
+    """Send through the vMTAs of this pool only; null: of the pool that the From domain has, if any."""
     track_opens: bool = False
     track_clicks: bool = False
     unsubscribe: bool = False
@@ -203,6 +205,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str | None
     metadata: dict[str, Any]
     vmta: str | None
+    pool: str | None
     track_opens: bool
     track_clicks: bool
     unsubscribe: bool

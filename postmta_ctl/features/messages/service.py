@@ -15,7 +15,6 @@ from postmta_ctl.core.domain_names import parse_mail_domain
 from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotFound, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.credits import account
-from postmta_ctl.features.domains.queries import verified_domain
 from postmta_ctl.features.fields import Fields, field_error, field_with_nul
 from postmta_ctl.features.messages import queries
 from postmta_ctl.features.messages.compose import NewMessage
@@ -87,8 +86,8 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
         raise message
 
     async def work(connection: AsyncConnection) -> Accepted:
-        await check_ownership(connection, principal, message)
-        (accepted,) = await _accept(system, connection, principal, [message])
+        ready = await placed(connection, principal, message)
+        (accepted,) = await _accept(system, connection, principal, [ready])
         return _accepted(accepted)
 
     return await _once(system, principal, once, work)
@@ -170,10 +169,9 @@ async def _judged(
     if isinstance(message, PostMTAError):
         return message
     try:
-        await check_ownership(connection, principal, message)
+        return await placed(connection, principal, message)
     except PostMTAError as error:
         return error
-    return message
 
 
 def _result(index: int, one: NewMessage | PostMTAError) -> BatchResult:
@@ -233,18 +231,25 @@ async def forget_answers(system: System) -> None:
         await queries.forget_answers(connection, system.now() - IDEMPOTENCY_LIFETIME)
 
 
-async def check_ownership(connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
-    """Whether the message comes from what is the organization's.
+async def placed(connection: AsyncConnection, principal: Principal, message: NewMessage) -> NewMessage:
+    """The message with the pool that it leaves from, if it comes from what is the organization's.
 
     Raises:
         DomainNotVerified: The From domain is none of its verified ones.
-        InvalidRequest: It has no such vMTA.
+        InvalidRequest: It has no such vMTA or pool, or both are given.
     """
-    organization_id, domain, vmta = principal.organization_id, message.sender.domain, message.request.vmta
-    if await verified_domain(connection, organization_id, domain) is None:
-        raise DomainNotVerified(f"from: {domain} is not a verified domain of your organization.")
-    if vmta is not None and not await queries.has_vmta(connection, organization_id, vmta):
+    organization_id, request = principal.organization_id, message.request
+    domain = await queries.sending_domain(connection, organization_id, message.sender.domain)
+    if domain is None:
+        raise DomainNotVerified(f"from: {message.sender.domain} is not a verified domain of your organization.")
+    if request.vmta is not None and request.pool is not None:
+        raise InvalidRequest.of("pool", "give either a vMTA or a pool")
+    if request.vmta is not None and not await queries.has_vmta(connection, organization_id, request.vmta):
         raise InvalidRequest.of("vmta", "there is no vMTA of this name", code="vmta_unknown")
+    if request.pool is not None and not await queries.has_pool(connection, organization_id, request.pool):
+        raise InvalidRequest.of("pool", "there is no pool of this name", code="pool_unknown")
+    pool = None if request.vmta is not None else request.pool or domain.pool
+    return msgspec.structs.replace(message, pool=pool)
 
 
 def _accepted(message: NewMessage) -> Accepted:

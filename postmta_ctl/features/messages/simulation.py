@@ -19,7 +19,7 @@ from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
-from postmta_ctl.features.messages.service import check_ownership
+from postmta_ctl.features.messages.service import placed
 from postmta_ctl.features.messages.simulated_node import SimulatedNode
 from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation
 from postmta_ctl.features.messages.templated import composed
@@ -48,7 +48,7 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
     if isinstance(message, PostMTAError):
         raise message
     async with system.db.reading() as connection:
-        await check_ownership(connection, principal, message)
+        message = await placed(connection, principal, message)
         held_back = await suppressed(connection, principal.organization_id, {one.key for one in message.recipients})
         release = await releases.latest(connection)
         if release is None:
@@ -85,6 +85,7 @@ def _item(system: System, principal: Principal, message: NewMessage, recipient: 
         organization_id=principal.organization_id,
         domain=message.sender.domain,
         vmta=request.vmta,
+        pool=message.pool,
         campaign=message.campaign,
         track_opens=request.track_opens,
         track_clicks=request.track_clicks,

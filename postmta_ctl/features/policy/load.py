@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.compiler.model import Installation, Organization, PolicyModel, VirtualMta
+from postmta_ctl.compiler.model import Installation, Organization, PolicyModel, Pool, PoolMember, VirtualMta
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.policy import queries
+from postmta_ctl.features.pools import queries as pools
+from postmta_ctl.features.pools.queries import PoolRow
+from postmta_ctl.features.security.greylisting import queries as greylisting
 from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
@@ -19,17 +23,33 @@ async def load_model(connection: AsyncConnection, settings: Settings) -> PolicyM
         connection: One that sees a consistent state.
         settings: What is not in the database.
     """
+    pool_rows = await pools.of_all(connection)
+    chosen = {(slug, domain): row.name for slug, row in pool_rows for domain in row.domains}
     return PolicyModel(
         installation=_installation(settings),
+        greylisting=await greylisting.in_policy(connection),
         organizations=tuple(Organization(slug=slug) for slug in await queries.slugs(connection)),
+        pools=tuple(_pool(slug, row) for slug, row in pool_rows),
         vmtas=tuple(_vmta(slug, row) for slug, row in await vmtas.of_all(connection)),
-        domains=await domains.signing_keys(connection),
+        domains=tuple(
+            msgspec.structs.replace(each, pool=chosen.get((each.organization, each.name)))
+            for each in await domains.signing_keys(connection)
+        ),
     )
 
 
 def _installation(settings: Settings) -> Installation:
     given = {name: getattr(settings.policy, name) for name in PolicySettings.__struct_fields__}
     return Installation(bounce_domain=settings.bounces, tracking_host=settings.tracking_host or None, **given)
+
+
+def _pool(organization: str, row: PoolRow) -> Pool:
+    return Pool(
+        organization=organization,
+        name=row.name,
+        members=tuple(PoolMember(vmta=name, weight=weight) for name, weight in row.weights.items()),
+        is_default=row.default_of is not None,
+    )
 
 
 def _vmta(organization: str, row: VmtaRow) -> VirtualMta:

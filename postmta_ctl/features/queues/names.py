@@ -24,6 +24,7 @@ class TenantQueue(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     """Slug."""
     vmta: str | None
+    pool: str | None = None
 
     @property
     def scope(self) -> QueueScope:
@@ -49,6 +50,7 @@ def tenant_queue(name: str) -> TenantQueue | None:
         campaign=parts.campaign,
         organization=tenant.organization,
         vmta=tenant.vmta,
+        pool=tenant.pool,
     )
 
 

@@ -47,6 +47,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     organization: str
     vmta: str | None
     """Of messages that may leave from this vMTA only."""
+    pool: str | None
+    """Of messages that may leave from the vMTAs of this pool only."""
     size: int
     """Messages that wait for an attempt."""
     by_node: dict[str, int]

@@ -161,6 +161,7 @@ def _queue(
         campaign=queue.campaign,
         organization=queue.organization,
         vmta=queue.vmta,
+        pool=queue.pool,
         size=sum(by_node.values()),
         by_node=by_node,
         hold=None if hold is None else shown_hold(hold, held),

@@ -26,9 +26,16 @@ from postmta_ctl.store.tables.messages import (
     recipients,
 )
 from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releases
+from postmta_ctl.store.tables.pools import pool_domains, pool_members, pools
 from postmta_ctl.store.tables.queues import hold_nodes, queue_holds
 from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
-from postmta_ctl.store.tables.security import dnsbl_answers, dnsbl_health, vmta_listings
+from postmta_ctl.store.tables.security import (
+    dnsbl_answers,
+    dnsbl_health,
+    greylisting_config,
+    greylisting_counts,
+    vmta_listings,
+)
 from postmta_ctl.store.tables.smtp_credentials import smtp_credentials
 from postmta_ctl.store.tables.suppressions import suppressions
 from postmta_ctl.store.tables.templates import template_versions, templates
@@ -64,6 +71,8 @@ __all__ = [
     "dnsbl_health",
     "domains",
     "events",
+    "greylisting_config",
+    "greylisting_counts",
     "hold_nodes",
     "idempotency_keys",
     "invitations",
@@ -80,6 +89,9 @@ __all__ = [
     "outbox",
     "payments",
     "policy_changes",
+    "pool_domains",
+    "pool_members",
+    "pools",
     "queue_holds",
     "recipients",
     "refresh_tokens",

@@ -35,6 +35,7 @@ messages = Table(
     Column("campaign", String(63)),
     Column("batch_id", String(255)),
     Column("vmta", String(63)),
+    Column("pool", String(63), comment="the named one that it leaves from, as it or its domain chose"),
     Column("metadata", Json, nullable=False),
     Column("track_opens", Boolean, nullable=False),
     Column("track_clicks", Boolean, nullable=False),

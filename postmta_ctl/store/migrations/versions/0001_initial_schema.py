@@ -127,6 +127,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_events_recipient_id"), "events", ["recipient_id"], unique=False)
     op.create_table(
+        "greylisting_config",
+        sa.Column("id", sa.Integer(), nullable=False, comment="1: there is one for the installation"),
+        sa.Column("config", types.Json(), nullable=False),
+        sa.Column("updated_by", sa.String(length=320), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_greylisting_config")),
+    )
+    op.create_table(
+        "greylisting_counts",
+        sa.Column("hour", types.Timestamp(), nullable=False),
+        sa.Column("node", sa.String(length=63), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False, comment="see core.greylisting"),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "node", "outcome", name=op.f("pk_greylisting_counts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "idempotency_keys",
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("route", sa.String(length=100), nullable=False),
@@ -397,6 +414,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("ownership_token", sa.String(length=64), nullable=False),
         sa.Column("checks", types.Json(), nullable=True),
+        sa.Column("insights", types.Json(), nullable=True),
         sa.Column("checked_at", types.Timestamp(), nullable=True),
         sa.Column("verified_at", types.Timestamp(), nullable=True),
         sa.Column("next_check_at", types.Timestamp(), nullable=True),
@@ -473,6 +491,12 @@ def upgrade() -> None:
         sa.Column("campaign", sa.String(length=63), nullable=True),
         sa.Column("batch_id", sa.String(length=255), nullable=True),
         sa.Column("vmta", sa.String(length=63), nullable=True),
+        sa.Column(
+            "pool",
+            sa.String(length=63),
+            nullable=True,
+            comment="the named one that it leaves from, as it or its domain chose",
+        ),
         sa.Column("metadata", types.Json(), nullable=False),
         sa.Column("track_opens", sa.Boolean(), nullable=False),
         sa.Column("track_clicks", sa.Boolean(), nullable=False),
@@ -510,6 +534,29 @@ def upgrade() -> None:
         sa.Column("paid_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(["invoice_id"], ["invoices.id"], name=op.f("fk_payments_invoice_id_invoices")),
         sa.PrimaryKeyConstraint("invoice_id", name=op.f("pk_payments")),
+    )
+    op.create_table(
+        "pools",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column(
+            "default_of",
+            sa.String(length=36),
+            nullable=True,
+            comment="organization_id, if mail leaves from it that chooses no pool",
+        ),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_pools_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
+        sa.UniqueConstraint("default_of", name=op.f("uq_pools_default_of")),
+        sa.UniqueConstraint("organization_id", "name", name=op.f("uq_pools_organization_id_name")),
     )
     op.create_table(
         "queue_holds",
@@ -1019,6 +1066,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_message_tags_message_id"), "message_tags", ["message_id"], unique=False)
     op.create_table(
+        "pool_domains",
+        sa.Column("organization_id", sa.String(length=36), nullable=False),
+        sa.Column("domain", sa.String(length=253), nullable=False, comment="of the From field, verified or not"),
+        sa.Column("pool_id", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_pool_domains_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["pool_id"], ["pools.id"], name=op.f("fk_pool_domains_pool_id_pools"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("organization_id", "domain", name=op.f("pk_pool_domains")),
+    )
+    op.create_index(op.f("ix_pool_domains_pool_id"), "pool_domains", ["pool_id"], unique=False)
+    op.create_table(
+        "pool_members",
+        sa.Column("pool_id", sa.String(length=36), nullable=False),
+        sa.Column("vmta_id", sa.String(length=36), nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pool_id"], ["pools.id"], name=op.f("fk_pool_members_pool_id_pools"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["vmta_id"], ["vmtas.id"], name=op.f("fk_pool_members_vmta_id_vmtas"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("pool_id", "vmta_id", name=op.f("pk_pool_members")),
+    )
+    op.create_index(op.f("ix_pool_members_vmta_id"), "pool_members", ["vmta_id"], unique=False)
+    op.create_table(
         "recipients",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("message_id", sa.String(length=36), nullable=False),
@@ -1326,6 +1404,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_recipients_organization_id_mailbox"), table_name="recipients")
     op.drop_index(op.f("ix_recipients_message_id"), table_name="recipients")
     op.drop_table("recipients")
+    op.drop_index(op.f("ix_pool_members_vmta_id"), table_name="pool_members")
+    op.drop_table("pool_members")
+    op.drop_index(op.f("ix_pool_domains_pool_id"), table_name="pool_domains")
+    op.drop_table("pool_domains")
     op.drop_index(op.f("ix_message_tags_message_id"), table_name="message_tags")
     op.drop_table("message_tags")
     op.drop_table("message_contents")
@@ -1380,6 +1462,7 @@ def downgrade() -> None:
     op.drop_table("retired_vmtas")
     op.drop_index(op.f("ix_queue_holds_organization_id"), table_name="queue_holds")
     op.drop_table("queue_holds")
+    op.drop_table("pools")
     op.drop_table("payments")
     op.drop_index(op.f("ix_messages_organization_id_id"), table_name="messages")
     op.drop_index(
@@ -1429,6 +1512,8 @@ def downgrade() -> None:
     op.drop_table("invoices")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
+    op.drop_table("greylisting_counts")
+    op.drop_table("greylisting_config")
     op.drop_index(op.f("ix_events_recipient_id"), table_name="events")
     op.drop_index(op.f("ix_events_organization_id_occurred_at"), table_name="events")
     op.drop_index(

@@ -1,0 +1,1 @@
+"""Named pools of vMTAs."""
