@@ -134,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auto_publish: bool | None = None
     """Publish changes of the configuration by themselves; absent: only while the embedded node is the only one."""
     publish_debounce_seconds: float = 1.0
+    publish_approval: bool = False
+    """Publishing proposes a release, and somebody else than its author approves it before any node sees it."""
     kumod: str = ""
     """A kumod program whose ``--validate`` is part of proving a policy; empty: ``KUMOD``, or the one on the PATH."""
     dns: str = "system"

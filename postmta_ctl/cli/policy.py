@@ -12,13 +12,27 @@ from postmta_ctl.cli.output import as_json, print_json, print_table
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.check import Finding
+from postmta_ctl.features.policy import approval, canaries, service
 from postmta_ctl.features.policy import publish as publishing
-from postmta_ctl.features.policy import service
+from postmta_ctl.features.policy.canaries import CanaryRequest
 from postmta_ctl.features.policy.proofs import Proof
+from postmta_ctl.features.policy.publish import Publication
+from postmta_ctl.features.policy.releasing import By
+from postmta_ctl.features.policy.rollback import roll_back
+from postmta_ctl.features.policy.rollout import NodeOutcome
 from postmta_ctl.features.policy.schemas import Plan
 
 CHANGES = 3
 """Exit status of ``plan --exit-code`` when there is something to publish."""
+
+_OUTCOMES = {
+    "published": "Published release {}",
+    "nothing": "Nothing changed since release {}",
+    "proposed": "Proposed release {}, which somebody else has to approve",
+    "canary": "Release {} runs on its canary nodes",
+    "stopped": "Stopped release {}",
+    "dry_run": "Would publish release {}",
+}
 
 
 @click.group()
@@ -85,24 +99,129 @@ def plan(exit_code: bool, as_json: bool) -> None:
 
 @policy.command()
 @click.option("--reason", help="Why, for the history; the changes themselves when absent.")
+@click.option("--dry-run", is_flag=True, help="Prove it and say what would happen; write nothing.")
+@click.option("--canary", multiple=True, metavar="NODE", help="Let this node try it first; may be repeated.")
+@click.option("--canary-percent", type=click.IntRange(1, 99), help="Let this part of the nodes try it first.")
+@click.option("--watch", default=600, show_default=True, help="Seconds that the canary is watched.")
 @as_json
-def publish(reason: str | None, as_json: bool) -> None:
+def publish(
+    reason: str | None, dry_run: bool, canary: tuple[str, ...], canary_percent: int | None, watch: int, as_json: bool
+) -> None:
     """Prove the policy, make it a release, and bring every node to it.
 
     Exit status: 0 when every node runs the release, 1 when the policy was refused or a node does not run it.
 
-    Example: postmta policy publish --reason "mx2 joins the pool"
+    Example: postmta policy publish --reason "mx2 joins the pool" --canary mx-1 --watch 900
     """
-    done = with_system(lambda system: publishing.publish(system, author=author(), reason=reason))
+    if dry_run:
+        _show(with_system(publishing.rehearse), as_json)
+        return
+    wanted = bool(canary) or canary_percent is not None
+    request = CanaryRequest(nodes=canary, percent=canary_percent, watch_seconds=watch) if wanted else None
+    done = with_system(lambda system: publishing.publish(system, By(author()), reason=reason, canary=request))
+    _finish(done, as_json)
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+@click.option("--reason", help="Why, for the history.")
+@as_json
+def rollback(release: int, reason: str | None, as_json: bool) -> None:
+    """Publish the policy of an older release again, as a new release.
+
+    What was configured since stays configured, and is published when somebody publishes. A canary is stopped first.
+    Exit status: 0 when every node runs it, 1 when it was refused or a node does not run it.
+
+    Example: postmta policy rollback 41 --reason "mx2 is listed"
+    """
+    _finish(with_system(lambda system: roll_back(system, By(author()), release, reason=reason)), as_json)
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+@as_json
+def approve(release: int, as_json: bool) -> None:
+    """Publish a release that somebody else proposed.
+
+    Exit status: 0 when every node runs it, 1 when it cannot be approved or a node does not run it.
+
+    Example: postmta policy approve 42
+    """
+    _finish(with_system(lambda system: approval.approve(system, By(author()), release)), as_json)
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+@click.option("--reason", required=True, help="Why, for the history.")
+def reject(release: int, reason: str) -> None:
+    """Turn a proposed release down.
+
+    Example: postmta policy reject 42 --reason "not before the sale"
+    """
+    with_system(lambda system: approval.reject(system, By(author()), release, note=reason))
+    click.echo(f"Rejected release {release}.")
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+def promote(release: int) -> None:
+    """Bring a canary to all nodes, without waiting for the end of its time.
+
+    Example: postmta policy promote 42
+    """
+    _show_nodes(with_system(lambda system: canaries.promote(system, By(author()), release)))
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+@click.option("--reason", required=True, help="Why, for the history.")
+def stop(release: int, reason: str) -> None:
+    """Stop a canary: its nodes go back to the release of the others.
+
+    Example: postmta policy stop 42 --reason "deferrals at outlook"
+    """
+    _show_nodes(with_system(lambda system: canaries.stop(system, By(author()), release, note=reason)))
+
+
+@policy.command()
+@click.argument("first", type=click.IntRange(1))
+@click.argument("second", type=click.IntRange(1), required=False)
+@as_json
+def diff(first: int, second: int | None, as_json: bool) -> None:
+    """Show what differs from one release to another, or to the policy as it is configured now.
+
+    Example: postmta policy diff 41 42
+    """
+    found = with_system(lambda system: service.difference(system, first, second))
     if as_json:
-        print_json(done)
-    else:
-        word = "Published" if done.outcome == "published" else "Nothing changed since"
-        click.echo(f"{word} release {done.release}: {_describe(done.change_class)}")
-        for one in done.nodes:
-            click.echo(f"  {'ok  ' if one.ok else 'FAIL'} {one.node}: {one.detail}")
-    if not all(one.ok for one in done.nodes):
-        raise SystemExit(1)
+        print_json(found)
+        return
+    click.echo(found.diff, nl=False)
+
+
+@policy.command()
+@click.argument("release", type=click.IntRange(1))
+@as_json
+def show(release: int, as_json: bool) -> None:
+    """Show a release: who made it and why, its proofs, and its diff to the one before.
+
+    Example: postmta policy show 42
+    """
+    found = with_system(lambda system: service.get_release(system, release))
+    if as_json:
+        print_json(found)
+        return
+    one = found.release
+    click.echo(f"Release {one.number}, {one.state}, digest {one.digest}")
+    click.echo(f"By {one.author} on {one.created_at:%Y-%m-%d %H:%M:%S} UTC: {one.reason}")
+    for label, text in (("Approved by", one.approved_by), ("Note", one.note), ("Rolls back to", one.rollback_to)):
+        if text is not None:
+            click.echo(f"{label}: {text}")
+    click.echo(_describe(one.change_class))
+    _show_proofs(found.proofs)
+    if found.diff:
+        click.echo()
+        click.echo(found.diff, nl=False)
 
 
 @policy.command()
@@ -122,11 +241,33 @@ def history(limit: int, as_json: bool) -> None:
     print_table(columns, rows)
 
 
+def _finish(done: Publication, as_json: bool) -> None:
+    """Print what a publication did; exit with 1 when a node did not come to run it."""
+    _show(done, as_json)
+    if not all(one.ok for one in done.nodes):
+        raise SystemExit(1)
+
+
+def _show(done: Publication, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+        return
+    click.echo(f"{_OUTCOMES[done.outcome].format(done.release)}: {_describe(done.change_class)}")
+    _show_nodes(done.nodes)
+
+
+def _show_nodes(outcomes: Sequence[NodeOutcome]) -> None:
+    for one in outcomes:
+        click.echo(f"  {'ok  ' if one.ok else 'FAIL'} {one.node}: {one.detail}")
+
+
 def _show_plan(found: Plan) -> None:
     if found.release == found.previous_release:
         click.echo(f"Nothing changed since release {found.release}.")
     elif found.change_class is not None:
         click.echo(f"Release {found.release}: {_describe(found.change_class)}")
+    if found.stands_still:
+        click.echo(f"Nothing is published unasked: {found.stands_still}.")
     for change in found.changes:
         click.echo(f"  {change.summary} ({change.author})")
     _show_proofs(found.proofs)

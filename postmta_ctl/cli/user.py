@@ -5,14 +5,15 @@ from __future__ import annotations
 import rich_click as click
 
 from postmta_ctl.cli.output import as_json, print_json, print_table
-from postmta_ctl.cli.running import with_system
+from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.features.auth import service
 from postmta_ctl.features.auth.schemas import Registered
+from postmta_ctl.features.users import service as users
 
 
 @click.group()
 def user() -> None:
-    """Look at the users."""
+    """Look at the users, and say who operates the installation."""
 
 
 @user.command("list")
@@ -22,12 +23,24 @@ def list_users(as_json: bool) -> None:
 
     Example: postmta user list
     """
-    users = with_system(service.all_users)
+    found = with_system(service.all_users)
     if as_json:
-        print_json(users)
+        print_json(found)
         return
     columns = ("EMAIL", "ORGANIZATION", "ROLE", "OPERATOR", "CREATED")
-    print_table(columns, (_cells(one) for one in users))
+    print_table(columns, (_cells(one) for one in found))
+
+
+@user.command()
+@click.argument("email")
+@click.option("--revoke", is_flag=True, help="Make the user an operator no longer.")
+def operator(email: str, revoke: bool) -> None:
+    """Make a user an operator: one who publishes the policy and sees every organization.
+
+    Example: postmta user operator bob@example.com
+    """
+    with_system(lambda system: users.set_operator(system, email, is_operator=not revoke, actor=author()))
+    click.echo(f"{email} is {'no longer' if revoke else 'now'} an operator.")
 
 
 def _cells(one: Registered) -> tuple[object, ...]:

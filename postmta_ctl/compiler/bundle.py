@@ -11,11 +11,14 @@ from typing import Literal
 
 import msgspec
 
+from postmta_ctl.compiler.node_files import KeyFile
+
 KUMOMTA_VERSION = "2026.05.12"
 """The oldest KumoMTA that a bundle runs on: the first with ``metadata`` for each recipient of an injection."""
 MANIFEST = "manifest.json"
 
 _STARTUP_TABLES = ("generated/listeners.lua", "generated/storage.lua")
+_DOMAINS = "data/domains/"
 _STARTUP_CODE = ("postmta/startup.lua",)
 _TABLE_ENTRY = re.compile(r"^  (\w+) = (.*?)(?=^  \w+ = |^})", re.MULTILINE | re.DOTALL)
 
@@ -88,6 +91,17 @@ def read_manifest(directory: Path) -> Manifest:
         msgspec.DecodeError: it is damaged.
     """
     return msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
+
+
+def signing_keys(bundle: Bundle) -> set[KeyFile]:
+    """The files of the private keys that a policy signs with."""
+    shards = (content for path, content in bundle.files.items() if path.startswith(_DOMAINS))
+    return {
+        KeyFile(domain, key["selector"], key["id"])
+        for shard in shards
+        for domain, entry in msgspec.json.decode(shard).items()
+        for key in entry["keys"]
+    }
 
 
 def diff(old: Bundle | None, new: Bundle) -> str:

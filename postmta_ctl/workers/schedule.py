@@ -9,17 +9,18 @@ import msgspec
 from postmta_ctl.features.auth.sessions import forget_sessions
 from postmta_ctl.features.billing.subscriptions import renew_ended
 from postmta_ctl.features.credits.alerts import watch_balances
-from postmta_ctl.features.live_data.jobs import refresh_live_data
 from postmta_ctl.features.domains.rotation_job import rotate_keys
+from postmta_ctl.features.live_data.jobs import refresh_live_data
 from postmta_ctl.features.messages.cancelling import cancel_at_nodes
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.nodes.watch import watch_nodes
+from postmta_ctl.features.policy.canaries import watch as watch_canary
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
 from postmta_ctl.features.queues.holds import reconcile_holds
+from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
 from postmta_ctl.features.vmtas.pausing import keep_pauses
-from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
 from postmta_ctl.features.warmup.governor import govern
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
@@ -40,6 +41,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="relay", every=0.05, run=relay),
     Job(name="cancel at nodes", every=5.0, run=cancel_at_nodes),
     Job(name="publish pending changes", every=0.5, run=publish_pending),
+    Job(name="watch the canary", every=5.0, run=watch_canary),
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
     Job(name="live data", every=1.0, run=refresh_live_data),

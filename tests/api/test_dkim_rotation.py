@@ -16,6 +16,7 @@ from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.features.domains import queries
 from postmta_ctl.features.domains.rotation_job import rotate_keys
 from postmta_ctl.features.policy.publish import publish as publish_policy
+from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.store.tables import dkim_keys, dkim_rotations, webhook_deliveries
 from tests.conftest import verify_domain
 from tests.fake_node import FakeNode
@@ -79,7 +80,7 @@ async def signing(db: Any) -> list[str]:
 
 
 async def publish(here: Any) -> None:
-    await publish_policy(here, author="test")
+    await publish_policy(here, By("test"))
 
 
 def key_names(node: FakeNode) -> set[str]:

@@ -15,6 +15,7 @@ import pytest
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.features.domains.rotation_job import rotate_keys
 from postmta_ctl.features.policy.publish import publish
+from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.luavm import Message, NodeRuntime, no_network
 from tests.fake_node import FakeNode
 
@@ -74,7 +75,7 @@ async def mail(client: Any, acme: Any, here: Any, resolver: Any, clock: Any, tmp
     with FakeNode(tmp_path / "node").serving() as node:
         body = {"name": "mx-1", "admin_url": node.url, "policy_dir": str(node.policy_dir)}
         assert (await client.post("/api/v1/nodes", json=body, headers=acme)).status_code == 201
-        await publish(here, author="test")
+        await publish(here, By("test"))
         yield Mail(node, resolver, clock)
 
 
@@ -107,7 +108,7 @@ async def test_every_message_verifies_at_every_moment(
         await rotate_keys(here)
         used.append(mail.send())
         if turn % 3 == 2:
-            await publish(here, author="test")
+            await publish(here, By("test"))
         used.append(mail.send())
         mail.verify_all()
         clock.advance(hours=14)
@@ -126,7 +127,7 @@ async def test_a_node_that_missed_the_switch_signs_verifiably_when_it_is_back(
     release = (mail.node.policy_dir / "current").read_text()
     mail.node.stuck = True
     await rotate_keys(here)
-    await publish(here, author="test")
+    await publish(here, By("test"))
     switched = (mail.node.policy_dir / "current").read_text()
     (mail.node.policy_dir / "current").write_text(release)
     assert mail.send() == {"pmta", "pmta-ed25519"}

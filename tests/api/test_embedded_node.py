@@ -17,6 +17,7 @@ import pytest
 from postmta_ctl.features.nodes import embedded, service
 from postmta_ctl.features.nodes.schemas import Node
 from postmta_ctl.features.policy.publish import publish
+from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.settings import PolicySettings
 
 
@@ -117,7 +118,7 @@ async def test_without_a_policy_the_api_comes_up_all_the_same(real_time: Any) ->
         assert process_of(await the_node(system)) is None
         mended = msgspec.structs.replace(system.settings, policy=PolicySettings())
         object.__setattr__(system, "settings", mended)
-        await publish(system, author="ann")
+        await publish(system, By("ann"))
         await until(runs)
 
 

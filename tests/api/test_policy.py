@@ -19,7 +19,7 @@ from litestar.testing import AsyncTestClient
 from postmta_ctl.app import create_app
 from postmta_ctl.compiler.bundle import Bundle, read_manifest
 from postmta_ctl.compiler.node_files import current_release
-from postmta_ctl.features.policy import publish as publishing
+from postmta_ctl.features.policy import bringing
 from postmta_ctl.settings import PolicySettings
 from tests.fake_node import FakeNode
 
@@ -152,7 +152,7 @@ async def test_a_dead_node_does_not_hold_up_the_others(client: Any, ann: Any, no
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Publications that give up on a node soon."""
-    monkeypatch.setattr(publishing, "PROBE_SECONDS", 0.4)
+    monkeypatch.setattr(bringing, "PROBE_SECONDS", 0.4)
 
 
 @pytest.mark.usefixtures("impatient")

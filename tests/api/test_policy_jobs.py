@@ -17,6 +17,7 @@ from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy import service
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending, publishes_by_itself
 from postmta_ctl.features.policy.publish import publish
+from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.vmtas import service as vmtas
 from postmta_ctl.features.vmtas.schemas import VmtaCreate
 from postmta_ctl.settings import PolicySettings, Settings
@@ -117,10 +118,10 @@ async def test_a_node_that_was_away_is_brought_up_to_date(system: Any, ann: Any,
     node = FakeNode(tmp_path / "node")
     with node.serving():
         node_id = await add_node(system, node, "mx-1", "kumod")
-        await publish(system, author="ann")
+        await publish(system, By("ann"))
         await watch_nodes(system)
     await add_vmta(system, ann)
-    await publish(system, author="ann")
+    await publish(system, By("ann"))
     assert node.running == 1
     clock.advance(minutes=1)
     with node.serving():
@@ -137,7 +138,7 @@ async def test_a_node_that_was_away_is_brought_up_to_date(system: Any, ann: Any,
 
 
 async def test_a_new_node_gets_the_newest_release(system: Any, ann: Any, tmp_path: Any) -> None:
-    await publish(system, author="ann")
+    await publish(system, By("ann"))
     with FakeNode(tmp_path / "node").serving() as node:
         node_id = await add_node(system, node, "mx-1", "kumod")
         await bring_nodes_up_to_date(system)
@@ -151,15 +152,15 @@ async def test_a_new_node_gets_the_newest_release(system: Any, ann: Any, tmp_pat
 async def test_a_stuck_node_is_said_so_until_it_is_mended(
     system: Any, ann: Any, tmp_path: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("postmta_ctl.features.policy.publish.CATCH_UP_SECONDS", 0.2)
+    monkeypatch.setattr("postmta_ctl.features.policy.bringing.CATCH_UP_SECONDS", 0.2)
     with FakeNode(tmp_path / "node").serving() as node:
         node_id = await add_node(system, node, "mx-1", "kumod")
-        await publish(system, author="ann")
+        await publish(system, By("ann"))
         await watch_nodes(system)
         node.stuck = True
-        monkeypatch.setattr("postmta_ctl.features.policy.publish.PROBE_SECONDS", 0.2)
+        monkeypatch.setattr("postmta_ctl.features.policy.bringing.PROBE_SECONDS", 0.2)
         await add_vmta(system, ann)
-        await publish(system, author="ann")
+        await publish(system, By("ann"))
         for _ in range(2):
             await watch_nodes(system)
             await bring_nodes_up_to_date(system)
@@ -174,13 +175,13 @@ async def test_what_needs_a_restart_is_said_until_the_node_was_restarted(
 ) -> None:
     with FakeNode(tmp_path / "node").serving() as node:
         node_id = await add_node(system, node, "mx-1", "kumod")
-        await publish(system, author="ann")
+        await publish(system, By("ann"))
         node.restart((clock() + timedelta(seconds=1)).isoformat())
         await watch_nodes(system)
         assert (await nodes.get(system, node_id)).restart_needed == []
         clock.advance(minutes=1)
         configure(system, policy=PolicySettings(log_path="/var/log/elsewhere"))
-        done = await publish(system, author="ann", reason="logs move")
+        done = await publish(system, By("ann"), reason="logs move")
         assert (done.change_class.kind, done.change_class.settings) == ("restart", ("storage.log_path",))
         assert (await nodes.get(system, node_id)).restart_needed == ["storage.log_path"]
         node.restart((clock() + timedelta(seconds=1)).isoformat())

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from postmta_ctl.features.messages.simulated_node import PICKS, header_sizes
 from postmta_ctl.features.policy.publish import publish
+from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.store.tables import credit_entries, events, messages, outbox, recipients
 from tests.conftest import verify_domain
 
@@ -25,7 +26,7 @@ async def published(client: Any, acme: Any, system: Any, db: Any) -> Any:
         answer = await client.post("/api/v1/vmtas", json=body | ({"warmup": warmup} if warmup else {}), headers=acme)
         assert answer.status_code == 201, answer.text
     here = dataclasses.replace(system, db=db)
-    await publish(here, author="ann")
+    await publish(here, By("ann"))
     return here
 
 
@@ -127,13 +128,13 @@ async def test_it_is_the_published_policy_and_not_the_rows_that_decide(
     assert simulation["recipients"][0]["outcome"] == "refused"
     assert "postmta-foreign-domain" in simulation["recipients"][0]["refusal"]
     assert [code for code, _ in codes(simulation)] == ["refused", "policy_behind"]
-    await publish(published, author="ann")
+    await publish(published, By("ann"))
     again = await simulate(client, acme, **{"from": "ann@later.test"})
     assert (again["release"], again["recipients"][0]["outcome"]) == (2, "sent")
 
 
 async def test_without_a_vmta_it_waits(client: Any, acme: Any, system: Any, db: Any) -> None:
-    await publish(dataclasses.replace(system, db=db), author="ann")
+    await publish(dataclasses.replace(system, db=db), By("ann"))
     simulation = await simulate(client, acme)
     assert [code for code, _ in codes(simulation)] == ["no_vmta"]
 

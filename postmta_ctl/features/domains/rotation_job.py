@@ -32,7 +32,7 @@ from postmta_ctl.features.domains.service import record_change
 from postmta_ctl.features.nodes import key_files
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.policy import change_queries
-from postmta_ctl.features.policy.publish import LOCK
+from postmta_ctl.features.policy.bringing import LOCK
 from postmta_ctl.luavm.formats import parse_duration
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System

@@ -20,8 +20,9 @@ from postmta_ctl.features.nodes import queries, service
 from postmta_ctl.features.nodes.schemas import NodeCreate
 from postmta_ctl.features.nodes.service import SANDBOX
 from postmta_ctl.features.nodes.supervisor import supervise
-from postmta_ctl.features.policy.jobs import AUTHOR
-from postmta_ctl.features.policy.publish import catch_up, release
+from postmta_ctl.features.policy.bringing import catch_up
+from postmta_ctl.features.policy.publish import release
+from postmta_ctl.features.policy.releasing import ITSELF
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,7 @@ async def _ensure_policy(system: System) -> None:
     nobody = system.now() + timedelta(days=1)
     await catch_up(system, seen_after=nobody)
     if current_release(system.settings.data_dir / SANDBOX) is None:
-        await release(system, author=AUTHOR, reason="first release, for the embedded node")
+        await release(system, ITSELF, reason="first release, for the embedded node")
         await catch_up(system, seen_after=nobody)
 
 

@@ -58,16 +58,16 @@ def _problem(answer: _Answer, words: str) -> str:
 
 
 async def wait_until_running(kumod: KumodClient, node: NodeAddress, release: int, *, seconds: float) -> int:
-    """Have the node read its policy anew, and ask until it runs the release or a later one.
+    """Have the node read its policy anew, and ask until it runs the release.
 
     Args:
         kumod: The client.
         node: Whom to ask.
-        release: The number waited for.
+        release: The number waited for; a smaller one than before when a canary was stopped.
         seconds: How long to ask before giving up. An epoch takes effect within a tenth of a second.
 
     Returns:
-        What it runs in the end; less than ``release`` when it did not come round.
+        What it runs in the end; another than ``release`` when it did not come round.
 
     Raises:
         NodeFailed: As :func:`running_release`, of the last time it was asked.
@@ -84,7 +84,7 @@ async def wait_until_running(kumod: KumodClient, node: NodeAddress, release: int
                     # Between two epochs a node may fail for a moment, as it does while it starts.
                     problem = error
                 else:
-                    if running >= release:
+                    if running == release:
                         return running
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:

@@ -29,6 +29,8 @@ class Draft:
     bundle: Bundle | None
     """None: the model has errors, and cannot be rendered."""
     latest: ReleaseRow | None
+    """The release that every node should run."""
+    next_number: int
     latest_bundle: Bundle | None
 
     @property
@@ -39,9 +41,7 @@ class Draft:
     @property
     def number(self) -> int:
         """The release that this is, or would become."""
-        if self.latest is None:
-            return 1
-        return self.latest.number + (not self.is_published)
+        return self.latest.number if self.latest and self.is_published else self.next_number
 
     @property
     def rendered(self) -> Bundle:
@@ -66,6 +66,7 @@ async def draft_policy(system: System) -> Draft:
         changes = await queries.pending(connection)
         model = await load_model(connection, system.settings)
         latest = await queries.latest(connection)
+        next_number = await queries.newest_number(connection) + 1
         files = {} if latest is None else await queries.files_of(connection, latest.number)
     findings, bundle = await asyncio.to_thread(_compile, model)
     latest_bundle = None
@@ -73,7 +74,13 @@ async def draft_policy(system: System) -> Draft:
         async with system.db.reading() as connection:
             latest_bundle = await load_bundle(connection, files, like=bundle)
     return Draft(
-        model=model, changes=changes, findings=findings, bundle=bundle, latest=latest, latest_bundle=latest_bundle
+        model=model,
+        changes=changes,
+        findings=findings,
+        bundle=bundle,
+        latest=latest,
+        next_number=next_number,
+        latest_bundle=latest_bundle,
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
-from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.bundle import Bundle, signing_keys
 from postmta_ctl.compiler.check import Finding
 from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.errors import FieldError, PolicyRefused
 from postmta_ctl.features.policy import kumod_validate
 from postmta_ctl.features.policy.rehearsal import rehearse
@@ -87,6 +88,21 @@ def _of_lua(bundle: Bundle) -> Proof:
         root = Path(folder) / "release"
         bundle.write(root, release=0)
         return prove_lua(root)
+
+
+def prove_bundle(bundle: Bundle, keys: Collection[KeyFile]) -> list[Proof]:
+    """What can be proved of a policy whose rows are gone: its Lua runs, and the keys that it signs with are still kept.
+
+    Args:
+        bundle: An older release's.
+        keys: The private keys that there are.
+    """
+    missing = sorted(signing_keys(bundle) - set(keys))
+    findings = tuple(
+        Finding(code="key-gone", message=f"it signs with a key of {key.selector} that was deleted", where=key.domain)
+        for key in missing
+    )
+    return [Proof(name="keys", ok=not findings, detail=_counted(findings), findings=findings), _of_lua(bundle)]
 
 
 def prove_lua(root: Path) -> Proof:

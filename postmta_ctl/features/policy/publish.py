@@ -2,175 +2,171 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from typing import Literal
 
 import msgspec
-import structlog
 
-from postmta_ctl.compiler.bundle import Bundle, ChangeClass, change_class
-from postmta_ctl.features.audit import service as audit
-from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.compiler.bundle import ChangeClass, change_class
 from postmta_ctl.features.nodes import queries as nodes
-from postmta_ctl.features.policy import queries, rollout
-from postmta_ctl.features.policy.draft import Draft, draft_policy, load_bundle
+from postmta_ctl.features.nodes.queries import NodeRow
+from postmta_ctl.features.policy import bringing, canaries, queries, releasing
+from postmta_ctl.features.policy.canaries import CanaryRequest
+from postmta_ctl.features.policy.draft import Draft, draft_policy
 from postmta_ctl.features.policy.proofs import Proof, prove, require
-from postmta_ctl.features.policy.rollout import NodeOutcome, Target
+from postmta_ctl.features.policy.queries import Canary, State
+from postmta_ctl.features.policy.releasing import By, NewRelease
+from postmta_ctl.features.policy.rollout import NodeOutcome
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
-
-log = structlog.get_logger(__name__)
-
-LOCK = "publication"
-PROBE_SECONDS = 10.0
-"""How long a publication waits for each node to say that it runs the release."""
-CATCH_UP_SECONDS = 2.0
-"""The same when a node is brought up to date in the background, where the next turn is near."""
-MAX_REASON = 500
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
     """What a publication did."""
 
-    outcome: Literal["published", "nothing"]
-    """``nothing``: the policy is that of the newest release; nodes that lagged behind were brought up to date."""
+    outcome: Literal["published", "nothing", "proposed", "canary", "stopped", "dry_run"]
+    """``nothing``: the policy is that of the newest release; nodes that lagged behind were brought up to date.
+    ``proposed``: it waits for approval. ``canary``: the nodes that try it run it; ``stopped``: one of them did not
+    come to. ``dry_run``: it would be published, and nothing was written."""
     release: int
     change_class: ChangeClass
     nodes: list[NodeOutcome]
 
 
 async def publish(
-    system: System, *, author: str, reason: str | None = None, principal: Principal | None = None
+    system: System, by: By, *, reason: str | None = None, canary: CanaryRequest | None = None
 ) -> Publication:
-    """Publish the policy as the configuration has it now.
+    """Publish the policy as the configuration has it now, or propose it where publishing needs approval.
 
     Returns when every node has said that it runs the release, or has failed to: that is in the answer, and no
     error, since the release stands and the node is brought up to date later.
 
     Args:
         system: The parts.
-        author: Who publishes.
+        by: Who publishes.
         reason: For the history; the changes themselves when absent.
-        principal: Who asked for it through the API, if anybody did.
+        canary: Which nodes try it before the others; all at once when absent.
 
     Raises:
         PolicyRefused: A proof failed; everything is as it was.
+        InvalidRequest: The canary names no node, or all.
+        Conflict: Another release is the canary.
         Busy: Another publication takes its time.
     """
-    async with exclusive(system.db, LOCK):
-        draft = await _release(system, author, reason, principal)
-        bundle = draft.rendered
-        async with system.db.reading() as connection:
-            rows = await nodes.all_nodes(connection)
-        outcomes = await rollout.roll_out(system, await _target(system, draft.number, bundle), rows, PROBE_SECONDS)
-    return Publication(
-        outcome="nothing" if draft.is_published else "published",
-        release=draft.number,
-        change_class=change_class(draft.latest_bundle, bundle),
-        nodes=outcomes,
-    )
+    async with exclusive(system.db, bringing.LOCK):
+        await canaries.refuse_another(system)
+        draft = await draft_policy(system)
+        if draft.is_published:
+            await take_up(system, draft)
+            return publication("nothing", draft, await bringing.bring(system, draft.number, draft.bundle))
+        proofs = await _proved(system, draft)
+        if system.settings.publish_approval:
+            number = await _propose(system, draft, proofs, by, reason)
+            return publication("proposed", draft, [], number=number)
+        first = await plan_canary(system, draft, canary)
+        await _make(system, draft, proofs, by, reason, state="canary" if first else "published", canary=first)
+        return await bring(system, draft, first)
 
 
-async def release(system: System, *, author: str, reason: str) -> None:
+async def rehearse(system: System) -> Publication:
+    """What a publication would do now, without writing anything.
+
+    Raises:
+        PolicyRefused: A proof fails.
+    """
+    draft = await draft_policy(system)
+    await _proved(system, draft)
+    async with system.db.reading() as connection:
+        rows = await nodes.all_nodes(connection)
+    return publication("dry_run", draft, [_would_run(row, draft.number) for row in rows])
+
+
+def _would_run(row: NodeRow, number: int) -> NodeOutcome:
+    is_there = row.running_release == number
+    now = "is at no known release" if row.running_release is None else f"runs release {row.running_release}"
+    detail = now if is_there else f"{now} and would be brought to release {number}"
+    return NodeOutcome(node=row.name, ok=is_there, running_release=row.running_release, detail=detail)
+
+
+async def release(system: System, by: By, *, reason: str) -> None:
     """Make a release, and leave it to others to bring the nodes to it.
 
     Raises:
         PolicyRefused: A proof failed; everything is as it was.
         Busy: A publication takes its time.
     """
-    async with exclusive(system.db, LOCK):
-        await _release(system, author, reason)
+    async with exclusive(system.db, bringing.LOCK):
+        draft = await draft_policy(system)
+        if not draft.is_published:
+            await _make(system, draft, await _proved(system, draft), by, reason)
 
 
-async def _release(system: System, author: str, reason: str | None, principal: Principal | None = None) -> Draft:
-    """Make the policy of this moment the newest release, unless it is that already."""
-    draft = await draft_policy(system)
-    if draft.is_published:
-        # What changed has no effect on the policy, or was undone: nothing is left to wait for.
-        await _take_up(system, draft)
-        return draft
-    proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
-    require(proofs)
-    await _record(system, draft, proofs, author=author, reason=reason, principal=principal)
-    return draft
+async def bring(system: System, draft: Draft, canary: Canary | None, *, number: int | None = None) -> Publication:
+    """Bring all nodes to the draft that was made a release, or those that try it."""
+    number = number or draft.number
+    if canary is None:
+        return publication("published", draft, await bringing.bring(system, number, draft.bundle), number=number)
+    goes_on, outcomes = await canaries.start(system, number, canary)
+    return publication("canary" if goes_on else "stopped", draft, outcomes, number=number)
 
 
-async def _record(
-    system: System,
+async def plan_canary(system: System, draft: Draft, request: CanaryRequest | None) -> Canary | None:
+    """The canary that was asked for, if any was."""
+    return await canaries.plan(system, request, [change.id for change in draft.changes]) if request else None
+
+
+def publication(
+    outcome: Literal["published", "nothing", "proposed", "canary", "stopped", "dry_run"],
     draft: Draft,
-    proofs: list[Proof],
+    outcomes: list[NodeOutcome],
     *,
-    author: str,
-    reason: str | None,
-    principal: Principal | None,
-) -> None:
-    """Make the release. From this commit on it is what every node should run; the rest is bringing them to it."""
-    now = system.now()
-    bundle = draft.rendered
-    files = bundle.manifest(draft.number).files
-    blobs = {digest: bundle.files[path] for path, digest in files.items()}
-    reason = reason or "; ".join(change.summary for change in draft.changes) or "no reason given"
-    diff = await asyncio.to_thread(draft.diff)
-    async with system.db.transaction() as connection:
-        await queries.add_blobs(connection, blobs)
-        await queries.add(
-            connection,
-            number=draft.number,
-            digest=bundle.digest,
-            author=author,
-            reason=reason[:MAX_REASON],
-            change_class=change_class(draft.latest_bundle, bundle),
-            diff=diff,
-            proofs=proofs,
-            files=files,
-            state="published",
-            published_at=now,
-            created_at=now,
-        )
-        await queries.take_up(connection, [change.id for change in draft.changes], draft.number)
-        after = {"release": draft.number, "digest": bundle.digest, "reason": reason}
-        await audit.record(
-            connection, principal, "policy.published", str(draft.number), after=after, now=now, actor=author
-        )
-    log.info("published", release=draft.number, author=author, reason=reason)
+    number: int | None = None,
+) -> Publication:
+    """The answer, for a draft that could be rendered."""
+    kind = change_class(draft.latest_bundle, draft.rendered)
+    return Publication(outcome=outcome, release=number or draft.number, change_class=kind, nodes=outcomes)
 
 
-async def _take_up(system: System, draft: Draft) -> None:
+async def take_up(system: System, draft: Draft) -> None:
+    """What changed has no effect on the policy, or was undone: nothing is left to wait for."""
     if draft.changes:
         async with system.db.transaction() as connection:
             await queries.take_up(connection, [change.id for change in draft.changes], draft.number)
 
 
-async def _target(system: System, number: int, bundle: Bundle) -> Target:
+async def _proved(system: System, draft: Draft) -> list[Proof]:
+    proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
+    require(proofs)
+    return proofs
+
+
+async def _propose(system: System, draft: Draft, proofs: list[Proof], by: By, reason: str | None) -> int:
+    """Number of the proposal; the same policy is not proposed twice."""
     async with system.db.reading() as connection:
-        return Target(number=number, bundle=bundle, keys=await queries.key_files(connection))
+        open_one = await queries.proposal(connection)
+    if open_one is not None and open_one.digest == draft.rendered.digest:
+        return open_one.number
+    await _make(system, draft, proofs, by, reason, state="proposed")
+    return draft.number
 
 
-async def catch_up(system: System, *, seen_after: datetime) -> list[NodeOutcome]:
-    """Bring the nodes that lag behind to the newest release.
-
-    Files are written for all of them. Only those seen since ``seen_after`` are asked which release they run, since
-    a node that is away would hold up the others.
-
-    Raises:
-        Busy: A publication is under way, which does the same.
-    """
-    async with exclusive(system.db, LOCK, wait=0):
-        async with system.db.reading() as connection:
-            latest = await queries.latest(connection)
-            rows = await nodes.all_nodes(connection)
-        behind = [] if latest is None else rollout.lagging(rows, latest.number)
-        here = [row for row in behind if row.last_seen_at is not None and row.last_seen_at >= seen_after]
-        away = [row for row in behind if row not in here and latest and row.published_release != latest.number]
-        if latest is None or not here + away:
-            return []
-        target = await _target(system, latest.number, await _bundle(system, latest.number))
-        for row in away:
-            await rollout.deliver(system, target, row)
-        return await rollout.roll_out(system, target, here, CATCH_UP_SECONDS)
-
-
-async def _bundle(system: System, number: int) -> Bundle:
-    async with system.db.reading() as connection:
-        return await load_bundle(connection, await queries.files_of(connection, number))
+async def _make(
+    system: System,
+    draft: Draft,
+    proofs: list[Proof],
+    by: By,
+    reason: str | None,
+    *,
+    state: State = "published",
+    canary: Canary | None = None,
+) -> None:
+    new = NewRelease(
+        number=draft.number,
+        bundle=draft.rendered,
+        previous=draft.latest_bundle,
+        proofs=proofs,
+        reason=reason or "; ".join(change.summary for change in draft.changes) or "no reason given",
+        state=state,
+        canary=canary,
+        change_ids=[change.id for change in draft.changes] if state == "published" else (),
+    )
+    await releasing.make(system, new, by)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.node_files import KeyFile
+from postmta_ctl.core.canary import Figures
 from postmta_ctl.features.policy.proofs import Proof
-from postmta_ctl.store.tables import blobs, dkim_keys, domains, organizations, policy_changes, releases
+from postmta_ctl.store.tables import blobs, dkim_keys, domains, events, organizations, policy_changes, releases
 
 _CHUNK = 1000
 """Values in one statement; SQLite and PostgreSQL take some 32,000."""
@@ -30,6 +31,27 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+State: TypeAlias = Literal["proposed", "rejected", "superseded", "canary", "stopped", "published"]
+"""Of a release.
+
+``proposed``: waits for somebody else than its author; ``rejected`` by that person; ``superseded`` by a later proposal
+or publication. ``canary``: some nodes run it; ``stopped``: they did. ``published``: every node ran it, or still does.
+"""
+
+
+class Canary(msgspec.Struct, frozen=True, kw_only=True):
+    """Some nodes that run a release before the others do."""
+
+    nodes: tuple[str, ...]
+    until: datetime
+    first_event: int
+    """Id of the newest event when they began to."""
+    before: Figures
+    """What receivers answered them until then."""
+    change_ids: tuple[int, ...]
+    """The changes that the release takes up when every node gets it."""
+
+
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     """A release without its contents."""
 
@@ -39,11 +61,17 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     change_class: ChangeClass
     proofs: tuple[Proof, ...]
-    state: str
+    state: State
+    rollback_to: int | None
+    approved_by: str | None
+    note: str | None
+    canary: Canary | None
     published_at: datetime | None
     created_at: datetime
 
 
+_RECENT_EVENTS = 50_000
+"""As many events say how mail went before a canary: bounded, however many are kept."""
 _CHANGE = select(*(policy_changes.c[name] for name in ChangeRow.__struct_fields__))
 _RELEASE = select(*(releases.c[name] for name in ReleaseRow.__struct_fields__))
 
@@ -86,8 +114,59 @@ async def take_up(connection: AsyncConnection, change_ids: Collection[int], numb
 
 
 async def latest(connection: AsyncConnection) -> ReleaseRow | None:
-    """The newest release: the one that every node should run."""
-    return _row(await connection.execute(_RELEASE.order_by(releases.c.number.desc()).limit(1)))
+    """The newest published release: the one that every node should run."""
+    query = _RELEASE.where(releases.c.state == "published").order_by(releases.c.number.desc()).limit(1)
+    return _row(await connection.execute(query))
+
+
+async def newest_number(connection: AsyncConnection) -> int:
+    """The highest number that was given to a release, whatever became of it; 0 before the first."""
+    return await connection.scalar(select(func.max(releases.c.number))) or 0
+
+
+async def canary(connection: AsyncConnection) -> ReleaseRow | None:
+    """The release that some nodes try for the others."""
+    return _row(await connection.execute(_RELEASE.where(releases.c.state == "canary")))
+
+
+async def proposal(connection: AsyncConnection) -> ReleaseRow | None:
+    """The release that waits for approval."""
+    return _row(await connection.execute(_RELEASE.where(releases.c.state == "proposed")))
+
+
+async def newest_that_ran(connection: AsyncConnection) -> ReleaseRow | None:
+    """The newest release that any node was brought to, or should be."""
+    ran = releases.c.state.in_(("published", "canary", "stopped"))
+    return _row(await connection.execute(_RELEASE.where(ran).order_by(releases.c.number.desc()).limit(1)))
+
+
+async def supersede_proposals(connection: AsyncConnection) -> None:
+    """Withdraw what waits for approval: the policy has moved on."""
+    await connection.execute(update(releases).where(releases.c.state == "proposed").values(state="superseded"))
+
+
+async def change(connection: AsyncConnection, number: int, **values: Any) -> None:
+    """Write what was decided about a release; what it holds never changes."""
+    await connection.execute(update(releases).where(releases.c.number == number).values(**values))
+
+
+async def newest_event(connection: AsyncConnection) -> int:
+    """Id of the newest event; 0 before the first."""
+    return await connection.scalar(select(func.max(events.c.id))) or 0
+
+
+async def attempts(connection: AsyncConnection, nodes: Collection[str], *, after: int) -> Figures:
+    """How the attempts at these nodes ended, of the events that came after one; of the last 50,000 at most."""
+    recent = select(events.c.node, events.c.type).where(events.c.id > after)
+    recent = recent.order_by(events.c.id.desc()).limit(_RECENT_EVENTS)
+    part = recent.subquery()
+    query = select(part.c.type, func.count().label("attempts")).where(part.c.node.in_(nodes)).group_by(part.c.type)
+    counts: dict[str, int] = {row.type: row.attempts for row in await connection.execute(query)}
+    return Figures(
+        delivered=counts.get("message.delivered", 0),
+        deferred=counts.get("message.deferred", 0),
+        bounced=counts.get("message.bounced", 0),
+    )
 
 
 async def by_number(connection: AsyncConnection, number: int) -> ReleaseRow | None:
@@ -124,7 +203,8 @@ async def files_of(connection: AsyncConnection, number: int) -> dict[str, str]:
 
 async def restarts_since(connection: AsyncConnection, moment: datetime) -> set[str]:
     """The settings read only at a node's start that releases published after that moment changed."""
-    query = select(releases.c.change_class).where(releases.c.published_at > moment)
+    ran = releases.c.state.in_(("published", "canary"))
+    query = select(releases.c.change_class).where(ran, releases.c.published_at > moment)
     return {setting for value in await connection.scalars(query) for setting in value["settings"]}
 
 

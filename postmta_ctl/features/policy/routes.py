@@ -1,15 +1,33 @@
 """``/api/v1/policy``: for operators."""
 
+from typing import Annotated
+
 from litestar import Response, Router, get, post
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.policy import approval, canaries, rollback, service
 from postmta_ctl.features.policy import publish as publishing
-from postmta_ctl.features.policy import service
 from postmta_ctl.features.policy.publish import Publication
-from postmta_ctl.features.policy.schemas import Check, Plan, PublishRequest, Release, ReleaseDetail
+from postmta_ctl.features.policy.releasing import By
+from postmta_ctl.features.policy.rollout import NodeOutcome
+from postmta_ctl.features.policy.schemas import (
+    ApproveRequest,
+    Check,
+    Decision,
+    Difference,
+    Plan,
+    PublishRequest,
+    Release,
+    ReleaseDetail,
+    RollbackRequest,
+)
 from postmta_ctl.store.paging import DEFAULT_LIMIT, Page
 from postmta_ctl.web import Caller, TheSystem, scope
+
+SETTLED = {"errors": ("404", "409", "422", "503")}
+"""What may speak against deciding about a release."""
 
 
 @get("/plan", opt=scope("policy:read"), summary="What publishing would do now")
@@ -39,14 +57,86 @@ async def bundle(system: TheSystem) -> Response[bytes]:
 
 @post(
     "/publish",
-    opt=scope("policy:write") | {"errors": ("422", "503")},
+    opt=scope("policy:write") | {"errors": ("409", "422", "503")},
     status_code=200,
     summary="Prove, release and roll out the policy",
 )
 async def publish(system: TheSystem, principal: Caller, data: JSONBody[PublishRequest | None] = None) -> Publication:
     """Answers when every node runs the release, or has failed to: see ``nodes``."""
-    reason = data.reason if data else None
-    return await publishing.publish(system, author=principal.name, reason=reason, principal=principal)
+    request = data or PublishRequest()
+    if request.dry_run:
+        return await publishing.rehearse(system)
+    return await publishing.publish(system, _by(principal), reason=request.reason, canary=request.canary)
+
+
+@post(
+    "/rollback",
+    opt=scope("policy:write") | SETTLED,
+    status_code=200,
+    summary="Publish the policy of an older release again",
+)
+async def roll_back(system: TheSystem, principal: Caller, data: JSONBody[RollbackRequest]) -> Publication:
+    """As a new release. What was configured since stays configured; it is published when somebody publishes."""
+    return await rollback.roll_back(system, _by(principal), data.release, reason=data.reason)
+
+
+@get("/diff", opt=scope("policy:read") | {"errors": ("404", "422")}, summary="Compare two releases")
+async def compare(
+    system: TheSystem,
+    from_release: Annotated[int, QueryParameter(name="from", ge=1, description="A release.")],
+    to_release: Annotated[
+        int | None, QueryParameter(name="to", ge=1, description="Another; the present configuration when absent.")
+    ] = None,
+) -> Difference:
+    """As a unified diff, with what it would take to bring a node from the one to the other."""
+    return await service.difference(system, from_release, to_release)
+
+
+@post(
+    "/releases/{number:int}/approve", opt=scope("policy:write") | SETTLED, status_code=200, summary="Publish a proposal"
+)
+async def approve(
+    system: TheSystem, principal: Caller, number: FromPath[int], data: JSONBody[ApproveRequest | None] = None
+) -> Publication:
+    """Of somebody else; refused when the configuration has changed since it was proposed."""
+    return await approval.approve(system, _by(principal), number, canary=data.canary if data else None)
+
+
+@post(
+    "/releases/{number:int}/reject",
+    opt=scope("policy:write") | SETTLED,
+    status_code=200,
+    summary="Turn a proposal down",
+)
+async def reject(
+    system: TheSystem, principal: Caller, number: FromPath[int], data: JSONBody[Decision]
+) -> ReleaseDetail:
+    """It stays in the history with the reason."""
+    await approval.reject(system, _by(principal), number, note=data.reason)
+    return await service.get_release(system, number)
+
+
+@post(
+    "/releases/{number:int}/promote",
+    opt=scope("policy:write") | SETTLED,
+    status_code=200,
+    summary="Bring a canary to all",
+)
+async def promote(system: TheSystem, principal: Caller, number: FromPath[int]) -> list[NodeOutcome]:
+    """Without waiting for the end of its time."""
+    return await canaries.promote(system, _by(principal), number)
+
+
+@post("/releases/{number:int}/stop", opt=scope("policy:write") | SETTLED, status_code=200, summary="Stop a canary")
+async def stop(
+    system: TheSystem, principal: Caller, number: FromPath[int], data: JSONBody[Decision]
+) -> list[NodeOutcome]:
+    """The nodes that try it go back to the release of the others."""
+    return await canaries.stop(system, _by(principal), number, note=data.reason)
+
+
+def _by(principal: Principal) -> By:
+    return By(principal.name, principal)
 
 
 @get("/releases", opt=scope("policy:read"), summary="List the releases")
@@ -65,6 +155,19 @@ async def get_release(system: TheSystem, number: FromPath[int]) -> ReleaseDetail
 
 router = Router(
     "/api/v1/policy",
-    route_handlers=[plan, check, bundle, publish, list_releases, get_release],
+    route_handlers=[
+        plan,
+        check,
+        bundle,
+        publish,
+        roll_back,
+        compare,
+        list_releases,
+        get_release,
+        approve,
+        reject,
+        promote,
+        stop,
+    ],
     tags=["Policy"],
 )

@@ -8,7 +8,9 @@ from msgspec import Meta
 
 from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.check import Finding
+from postmta_ctl.features.policy.canaries import CanaryRequest
 from postmta_ctl.features.policy.proofs import Proof
+from postmta_ctl.features.policy.queries import Canary, State
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     proofs: list[Proof]
     diff: str
     """Unified, from the newest release to this one."""
+    stands_still: str | None
+    """Why changes are not published by themselves, although they would be otherwise."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,21 +53,61 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why the policy is published."""
+    """Why and how the policy is published."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["mx2 joins the pool"])] | None = None
     """For the history; the changes themselves when absent."""
+    dry_run: bool = False
+    """Answer what would happen, and write nothing."""
+    canary: CanaryRequest | None = None
+    """Nodes that try the release before the others; all at once when absent."""
+
+
+class ApproveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a proposal is published."""
+
+    canary: CanaryRequest | None = None
+
+
+class RollbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which policy is wanted back."""
+
+    release: Annotated[int, Meta(ge=1, examples=[41])]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["mx2 is listed"])] | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a release was turned down or stopped."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["not before the sale"])]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs from one policy to another."""
+
+    from_release: int
+    to_release: int | None
+    """Null: the policy as it is configured now."""
+    change_class: ChangeClass
+    diff: str
+    """Unified."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One published policy."""
+    """One policy that was released, or proposed to be."""
 
     number: int
     digest: str
     author: str
     reason: str
     change_class: ChangeClass
-    state: str
+    state: State
+    rollback_to: int | None
+    """The release whose policy this is again."""
+    approved_by: str | None
+    note: str | None
+    """Why it was stopped or rejected."""
+    canary: Canary | None
     published_at: datetime | None
     created_at: datetime
 

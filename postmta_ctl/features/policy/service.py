@@ -6,14 +6,15 @@ import asyncio
 import io
 import tarfile
 
-from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.bundle import Bundle, change_class, diff
 from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.errors import InvalidRequest, NotFound
 from postmta_ctl.features.policy import queries
-from postmta_ctl.features.policy.draft import Draft, draft_policy
+from postmta_ctl.features.policy.canaries import standstill
+from postmta_ctl.features.policy.draft import Draft, draft_policy, load_bundle
 from postmta_ctl.features.policy.proofs import Proof, prove, require
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
-from postmta_ctl.features.policy.schemas import Change, Check, Plan, Release, ReleaseDetail
+from postmta_ctl.features.policy.schemas import Change, Check, Difference, Plan, Release, ReleaseDetail
 from postmta_ctl.store.paging import MAX_LIMIT, Page
 from postmta_ctl.system import System
 
@@ -22,6 +23,8 @@ async def plan(system: System) -> Plan:
     """What publishing would do now."""
     draft = await draft_policy(system)
     proofs = await _prove(system, draft)
+    async with system.db.reading() as connection:
+        newest = await queries.newest_that_ran(connection)
     return Plan(
         release=draft.number,
         previous_release=draft.latest.number if draft.latest else None,
@@ -31,7 +34,32 @@ async def plan(system: System) -> Plan:
         changes=[_change(row) for row in draft.changes],
         proofs=proofs,
         diff=await asyncio.to_thread(draft.diff),
+        stands_still=standstill(newest),
     )
+
+
+async def difference(system: System, first: int, second: int | None) -> Difference:
+    """What differs from one release to another, or to the policy as it is configured now.
+
+    Raises:
+        NotFound: There is no such release.
+        PolicyRefused: The present configuration cannot be rendered.
+    """
+    before = await _bundle_of(system, first)
+    after = (await render(system))[1] if second is None else await _bundle_of(system, second)
+    return Difference(
+        from_release=first,
+        to_release=second,
+        change_class=change_class(before, after),
+        diff=await asyncio.to_thread(diff, before, after),
+    )
+
+
+async def _bundle_of(system: System, number: int) -> Bundle:
+    async with system.db.reading() as connection:
+        if await queries.by_number(connection, number) is None:
+            raise NotFound(f"There is no release {number}.")
+        return await load_bundle(connection, await queries.files_of(connection, number))
 
 
 async def check(system: System) -> Check:

@@ -75,6 +75,11 @@ async def set_role(connection: AsyncConnection, user_id: str, role: str) -> None
     await connection.execute(update(users).where(users.c.id == user_id).values(role=role))
 
 
+async def set_operator(connection: AsyncConnection, user_id: str, *, is_operator: bool) -> None:
+    """Make a user an operator, or no longer one."""
+    await connection.execute(update(users).where(users.c.id == user_id).values(is_operator=is_operator))
+
+
 async def remove(connection: AsyncConnection, user_id: str) -> None:
     """Delete a user; its logins go with it."""
     await connection.execute(delete(users).where(users.c.id == user_id))

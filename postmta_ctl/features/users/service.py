@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.errors import Conflict, NotFound, PermissionDenied
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import ROLES, Principal
-from postmta_ctl.features.auth.queries import UserRow
+from postmta_ctl.features.auth.queries import UserRow, user_by_email
 from postmta_ctl.features.users import queries
 from postmta_ctl.features.users.profile import Role, User, shown
 from postmta_ctl.store.paging import Page, PageRequest
@@ -77,6 +77,33 @@ async def remove(system: System, principal: Principal, user_id: str, unchanged: 
             raise Conflict("The last operator of the installation cannot be removed.", code="last_operator")
         await queries.remove(connection, user_id)
         await audit.record(connection, principal, "user.removed", user_id, before=shown(row), now=system.now())
+
+
+async def set_operator(system: System, email: str, *, is_operator: bool, actor: str) -> None:
+    """Make a user an operator of the installation, or no longer one. For the command line: who is at the host may.
+
+    Raises:
+        NotFound: Nobody has that address.
+        Conflict: It is the last operator.
+    """
+    async with system.db.transaction() as connection:
+        row = await user_by_email(connection, email)
+        if row is None:
+            raise NotFound(f"There is no user {email}.")
+        if row.is_operator and not is_operator and await queries.count_operators(connection) == 1:
+            raise Conflict("The last operator of the installation stays one.", code="last_operator")
+        await queries.set_operator(connection, row.id, is_operator=is_operator)
+        await audit.record(
+            connection,
+            None,
+            "user.operator_changed",
+            row.id,
+            before={"is_operator": row.is_operator},
+            after={"is_operator": is_operator},
+            now=system.now(),
+            organization_id=row.organization_id,
+            actor=actor,
+        )
 
 
 def require_rank(principal: Principal, role: str) -> None:

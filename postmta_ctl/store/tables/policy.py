@@ -39,6 +39,10 @@ releases = Table(
     Column("proofs", Json, nullable=False),
     Column("files", Json, nullable=False, comment="path → SHA-256 of the blob"),
     Column("state", String(16), nullable=False),
+    Column("rollback_to", Integer, comment="the release whose policy this is again"),
+    Column("approved_by", String(320)),
+    Column("note", Text, comment="why it was stopped or rejected"),
+    Column("canary", Json, comment="which nodes run it first, and what they are measured against"),
     Column("published_at", Timestamp),
     created_column(),
 )
