@@ -12,10 +12,13 @@ require('postmta').start {
   root = root,
   dir = dir,
   installation = require 'generated.installation',
+  greylisting = require 'generated.greylisting',
   listeners = require 'generated.listeners',
   storage = require 'generated.storage',
   tenants = require 'generated.tenants',
   pools = require 'generated.pools',
+  weights = require 'generated.weights',
   sources = require 'generated.sources',
   data = require 'generated.data',
+  providers = require 'generated.providers',
 }

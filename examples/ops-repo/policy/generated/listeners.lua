@@ -7,7 +7,14 @@ return {
   smtp = {
     {
       listen = "0.0.0.0:25",
+      max_message_size = 26214400,
       relay_hosts = { "0.0.0.0/32" },
+      trace_headers = {
+        header_name = "X-KumoRef",
+        include_meta_names = { "x_rid", "tenant" },
+        received_header = true,
+        supplemental_header = true,
+      },
     },
   },
 }

@@ -1,6 +1,6 @@
 -- Rendered by PostMTA. Each vMTA: `source` as kumo.make_egress_source takes it, `path` as kumo.make_egress_path.
--- While warming, half of the day's allowance may leave at once and the rest comes back over the day: burst and
--- refill together stay within the allowance in any 24 hours.
+-- What a warming one may send stands in live/warmup.json beside the releases, unless it has a rate of its own here: then
+-- half of the day's allowance may leave at once and the rest comes back over the day, so that no 24 hours see more.
 return {
   ["co.mx1"] = {
     path = { ip_lookup_strategy = "Ipv4Only" },

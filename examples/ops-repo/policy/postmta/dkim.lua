@@ -18,6 +18,7 @@ local HEADERS = {
   'Content-Type',
   'List-Unsubscribe',
   'List-Unsubscribe-Post',
+  'Feedback-ID',
 }
 
 local MAKE = {

@@ -5,6 +5,7 @@
 
 local kumo = require 'kumo'
 local log_hook = require 'postmta.log_hook'
+local providers = require 'postmta.providers'
 
 local M = {}
 
@@ -31,9 +32,9 @@ function M.new(bundle)
 
   --- Answers get_egress_pool. A pool without entries defers its mail.
   function E.pool(name)
-    local entries = {}
+    local entries, weights = {}, bundle.weights[name] or {}
     for i, source in ipairs(bundle.pools[name] or {}) do
-      entries[i] = { name = source }
+      entries[i] = { name = source, weight = weights[source] }
     end
     return kumo.make_egress_pool { name = name, entries = entries, ttl = TTL }
   end
@@ -48,7 +49,7 @@ function M.new(bundle)
   end
 
   --- Answers get_egress_path_config; also asked for queues that are no mail, with the source `unspecified`.
-  function E.path(routing_domain, source_name)
+  function E.path(routing_domain, source_name, site)
     if routing_domain == log_hook.QUEUE then
       return kumo.make_egress_path(log_hook.PATH)
     end
@@ -57,8 +58,14 @@ function M.new(bundle)
       return kumo.make_egress_path { connection_limit = 4, max_ready = 80000, refresh_strategy = 'Epoch' }
     end
     local vmta = vmta_of(source_name)
-    local own = vmta and vmta.path or {}
-    return kumo.make_egress_path(merged(own, bundle.installation.path, { refresh_strategy = 'Epoch' }))
+    local own, rates = vmta and vmta.path or {}, nil
+    if vmta and vmta.warming then
+      -- A smart host is one site for all domains, and so one path: whose mail it is cannot be told apart there.
+      local provider = bundle.installation.queue.protocol and providers.OTHER or bundle.provider(routing_domain, site)
+      rates = bundle.warmup.rates(source_name:match '^(.+)%.r%d+$', provider)
+    end
+    local settled = { refresh_strategy = 'Epoch', additional_source_selection_rates = rates }
+    return kumo.make_egress_path(merged(own, bundle.installation.path, settled))
   end
 
   return E

@@ -12,12 +12,25 @@ M.NO_POOL = 'unknown_tenant'
 function M.new(bundle)
   local Q = {}
 
+  local function vmtas_of(pool)
+    local vmtas = {}
+    for i, source in ipairs(bundle.pools[pool]) do
+      vmtas[i] = source:match '^(.+)%.r%d+$'
+    end
+    return vmtas
+  end
+
   --- Answers get_queue_config.
   function Q.config(domain, tenant)
     if domain == log_hook.QUEUE then
       return kumo.make_queue_config(log_hook.queue_options(bundle.installation))
     end
-    local known = tenant and bundle.tenants[tenant]
+    local inbound = not tenant and bundle.gateway.queue(domain)
+    if inbound then
+      return inbound
+    end
+    -- Mail for a named pool that was deleted leaves as other mail of the organization does.
+    local known = tenant and (bundle.tenants[tenant] or bundle.tenants[tenant:match '^(.+)%._'])
     local options = { egress_pool = known and known.pool or M.NO_POOL, refresh_strategy = 'Epoch' }
     for name, value in pairs(bundle.installation.queue) do
       options[name] = value
@@ -29,12 +42,15 @@ function M.new(bundle)
   -- counted. Once in the ready queue it would fail with "no sources eligible" and be put back ever longer.
   function Q.pace(message)
     local known = bundle.tenants[message:get_meta 'tenant' or '']
-    if not known or not known.rate or log_hook.is_record(message) then
+    if not known or not (known.rate or known.warming) or log_hook.is_record(message) then
       return
     end
     -- An error here would orphan the message until the next restart.
     local ok, problem = pcall(function()
-      kumo.make_throttle('postmta:' .. known.pool, known.rate):delay_message_if_throttled(message)
+      local rate = known.rate or bundle.warmup.pool_rate(vmtas_of(known.pool))
+      if rate then
+        kumo.make_throttle('postmta:' .. known.pool, rate):delay_message_if_throttled(message)
+      end
     end)
     if not ok then
       kumo.log_error('pacing ' .. known.pool .. ': ' .. tostring(problem))

@@ -3,6 +3,7 @@
 -- Refusals begin with a word that does not change, `postmta-…`; the control plane looks for it in the answer.
 
 local kumo = require 'kumo'
+local headers = require 'postmta.headers'
 local verp = require 'postmta.verp'
 
 local M = {}
@@ -11,8 +12,8 @@ local function refuse(word, text)
   kumo.reject(550, string.format('5.7.1 postmta-%s: %s', word, text))
 end
 
---- The one domain in the From field (RFC 5322, 3.6.2), in lower case.
-local function from_domain(message)
+--- The one address in the From field (RFC 5322, 3.6.2), and its domain in lower case.
+local function from_address(message)
   -- What cannot be parsed raises.
   local parsed, from = pcall(message.from_header, message)
   local addresses = parsed and from and from.list or {}
@@ -20,7 +21,7 @@ local function from_domain(message)
   if not domain or domain == '' then
     refuse('bad-from', 'the From field must hold exactly one address')
   end
-  return domain:lower()
+  return addresses[1].email, domain:lower()
 end
 
 local function text_or_nil(value)
@@ -31,17 +32,26 @@ end
 
 function M.new(bundle)
   local tenants = bundle.tenants
-  local bounce_domain = bundle.installation.bounce_domain
+  local installation = bundle.installation
   local R = {}
 
   --- The organization's own, verified domain, or a refusal.
-  local function sending_domain(message, organization)
-    local name = from_domain(message)
+  local function sending_domain(name, organization)
     local domain = bundle.domains(name)
     if not domain or (organization and domain.organization ~= organization) then
       refuse('foreign-domain', string.format('%s is not a verified domain of the sender', name))
     end
-    return name, domain
+    return domain
+  end
+
+  --- Whether the organization must not send to a recipient of the message.
+  local function is_suppressed(message, organization)
+    for _, recipient in ipairs(message:recipient_list()) do
+      if bundle.live.suppressed(organization, recipient.email) then
+        return true
+      end
+    end
+    return false
   end
 
   local function assign(message, tenant, campaign, rid)
@@ -49,11 +59,17 @@ function M.new(bundle)
     if campaign then
       message:set_meta('campaign', campaign)
     end
-    if rid then
-      message:set_meta('x_rid', rid)
-      -- VERP: the address that bounces come back to names the recipient.
-      message:set_sender(verp.local_part(rid) .. '@' .. bounce_domain)
-    end
+    message:set_meta('x_rid', rid)
+    message:set_sender(verp.local_part(rid) .. '@' .. installation.bounce_domain)
+  end
+
+  --- What all mail goes through, whichever way it came, once it is known to be its sender's.
+  -- @param mail organization, tenant, campaign, rid, domain and its keys
+  local function send_off(message, mail)
+    assign(message, mail.tenant, mail.campaign, mail.rid)
+    headers.feedback(message, mail.campaign, mail.organization, mail.tenant, installation.feedback_sender)
+    -- Nothing may change the message after this.
+    bundle.dkim(message, mail.domain, mail.keys)
   end
 
   --- Mail from the control plane; what it says of a recipient is in meta `extra`.
@@ -70,9 +86,21 @@ function M.new(bundle)
     if not rid then
       refuse('no-rid', 'metadata.rid is missing')
     end
-    local name, domain = sending_domain(message, tenants[tenant].organization)
-    assign(message, tenant, text_or_nil(extra.campaign), rid)
-    bundle.dkim(message, name, domain.keys)
+    local organization = tenants[tenant].organization
+    local _, name = from_address(message)
+    local domain = sending_domain(name, organization)
+    if is_suppressed(message, organization) then
+      refuse('suppressed', 'this address must get no more mail from the sender')
+    end
+    local campaign = text_or_nil(extra.campaign)
+    send_off(message, {
+      organization = organization,
+      tenant = tenant,
+      campaign = campaign,
+      rid = rid,
+      domain = name,
+      keys = domain.keys,
+    })
     -- After everything that can fail, so that a refused message may come again. `attempt` lets the control plane
     -- repeat what this node is known not to have taken.
     if not bundle.fence(rid .. '#' .. tostring(extra.attempt or 1)) then
@@ -80,16 +108,76 @@ function M.new(bundle)
     end
   end
 
-  --- Mail by SMTP from a host that may relay: the From domain says whose it is.
-  function R.smtp(message)
+  local function is_report(message)
     for _, recipient in ipairs(message:recipient_list()) do
-      if recipient.domain:lower() == bounce_domain then
-        return -- a delivery report or a complaint: KumoMTA reads and drops it
+      if recipient.domain:lower() == installation.bounce_domain then
+        return true
       end
     end
-    local name, domain = sending_domain(message)
-    assign(message, domain.organization)
-    bundle.dkim(message, name, domain.keys)
+    return false
+  end
+
+  --- What the control plane makes the message and its recipient from, since it has not seen them.
+  local function note(message, from, asked, connection)
+    message:set_meta('x_smtp', {
+      from = from,
+      subject = asked.subject,
+      tags = asked.tags,
+      unsubscribe = asked.unsubscribe,
+      send_at = asked.send_at,
+      username = connection:get_meta 'x_credential',
+    })
+  end
+
+  local function tenant_of(organization, vmta, pool)
+    local tenant = vmta and organization .. '.' .. vmta or pool or organization
+    if not tenants[tenant] then
+      refuse('unknown-vmta', 'X-PostMTA-Vmta names no vMTA of yours')
+    end
+    return tenant
+  end
+
+  --- Mail that was submitted with a credential, or comes from a host that may relay: then the From domain says whose
+  -- it is.
+  function R.smtp(message, connection)
+    if is_report(message) then
+      return -- KumoMTA reads and drops it
+    end
+    if bundle.gateway.receive(message, connection) then
+      return
+    end
+    local credential = bundle.submission.credential(connection)
+    local from, name = from_address(message)
+    local domain = sending_domain(name, credential and credential.organization)
+    if credential and not bundle.submission.allows(credential, name) then
+      refuse('foreign-domain', 'this credential may not send for ' .. name)
+    end
+    local organization = domain.organization
+    local asked, rid = headers.take(message), kumo.uuid.new_v7().hyphenated
+    local tenant = tenant_of(organization, asked.vmta, domain.pool)
+    note(message, from, asked, connection)
+    if is_suppressed(message, organization) then
+      -- A refusal here would be one of all recipients. The record of the reception tells what became of this one.
+      assign(message, tenant, asked.campaign, rid)
+      message:set_meta('x_suppressed', true)
+      message:set_meta('queue', 'null')
+      return
+    end
+    if asked.send_at then
+      message:set_scheduling { first_attempt = os.date('!%Y-%m-%dT%H:%M:%SZ', asked.send_at) }
+    end
+    headers.complete(message, message:get_meta 'x_mid' or rid, name)
+    if asked.unsubscribe then
+      headers.unsubscribe(message, bundle.node(), rid)
+    end
+    send_off(message, {
+      organization = organization,
+      tenant = tenant,
+      campaign = asked.campaign,
+      rid = rid,
+      domain = name,
+      keys = domain.keys,
+    })
   end
 
   return R

@@ -10,6 +10,7 @@ function M.new(bundle)
   local S = {}
 
   function S.pre_init()
+    bundle.warmup.start()
     kumo.configure_log_hook {
       name = log_hook.NAME,
       meta = log_hook.META,
@@ -26,6 +27,7 @@ function M.new(bundle)
     kumo.set_config_monitor_globs {
       bundle.dir .. '/current',
       bundle.dir .. '/node.json',
+      bundle.dir .. '/live/warmup.json',
       bundle.root .. '/manifest.json',
     }
   end
@@ -36,7 +38,13 @@ function M.new(bundle)
     end
     kumo.configure_accounting_db_path(storage.spool_path .. '/accounting.db')
     -- Short segments: a closed one can be imported, an open one is lost in a crash.
-    kumo.configure_local_logs { log_dir = storage.log_path, max_segment_duration = '1m', meta = log_hook.META }
+    kumo.configure_local_logs {
+      log_dir = storage.log_path,
+      max_segment_duration = '1m',
+      meta = log_hook.META,
+      -- The record of a failed AUTH holds what the client sent, a secret of somebody; ingestion drops that unread.
+      per_record = { Rejection = { enable = false } },
+    }
     if #storage.bounce_classifier_files > 0 then
       kumo.configure_bounce_classifier { files = storage.bounce_classifier_files }
     end

@@ -34,6 +34,9 @@ function M.new(bundle)
   end
 
   local function check_tenants()
+    for pool in pairs(bundle.weights) do
+      expect(bundle.pools[pool], string.format('weights of no pool %s', pool))
+    end
     for tenant, known in pairs(bundle.tenants) do
       expect(bundle.pools[known.pool], string.format('tenant %s: no pool %s', tenant, known.pool))
       try('queue of tenant ' .. tenant, kumo.invoke_get_queue_config, tenant .. '@example.com')
@@ -48,7 +51,9 @@ function M.new(bundle)
       local path = string.format('%s/data/domains/%04x.json', bundle.root, shard)
       try(path, function()
         for name, domain in pairs(kumo.serde.json_load(path)) do
-          expect(bundle.tenants[domain.organization], string.format('domain %s: no tenant %s', name, domain.organization))
+          for _, tenant in ipairs { domain.organization, domain.pool } do
+            expect(bundle.tenants[tenant], string.format('domain %s: no tenant %s', name, tenant))
+          end
         end
       end)
     end

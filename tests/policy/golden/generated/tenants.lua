@@ -1,5 +1,5 @@
 -- Rendered by PostMTA. Each tenant's pool: an organization with all its vMTAs, or pinned to a single one.
--- `rate` is for a pool whose vMTAs are all warming: nothing could take what is too much for them.
+-- `warming` or a `rate` is for a pool whose vMTAs are all warming: nothing could take what is too much for them.
 return {
   acme = { organization = "acme", pool = "acme" },
   ["acme.mx-1"] = { organization = "acme", pool = "acme.mx-1" },
