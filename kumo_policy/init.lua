@@ -12,7 +12,10 @@ local dkim = require 'postmta.dkim'
 local domains = require 'postmta.domains'
 local egress = require 'postmta.egress'
 local fence = require 'postmta.fence'
+local gateway = require 'postmta.gateway'
+local greylisting = require 'postmta.greylisting'
 local inbound = require 'postmta.inbound'
+local live = require 'postmta.live'
 local log_hook = require 'postmta.log_hook'
 local node = require 'postmta.node'
 local providers = require 'postmta.providers'
@@ -20,6 +23,7 @@ local queues = require 'postmta.queues'
 local reception = require 'postmta.reception'
 local release = require 'postmta.release'
 local startup = require 'postmta.startup'
+local submission = require 'postmta.submission'
 local validate = require 'postmta.validate'
 local warmup = require 'postmta.warmup'
 
@@ -34,8 +38,12 @@ function M.start(bundle)
   bundle.domains = domains.new(bundle)
   bundle.dkim = dkim.new(bundle)
   bundle.fence = fence.new(bundle)
+  bundle.greylist = greylisting.new(bundle)
+  bundle.gateway = gateway.new(bundle)
   bundle.provider = providers.new(bundle)
   bundle.warmup = warmup.new(bundle)
+  bundle.live = live.new(bundle)
+  bundle.submission = submission.new(bundle)
 
   local starting = startup.new(bundle)
   kumo.on('pre_init', starting.pre_init)
@@ -45,6 +53,19 @@ function M.start(bundle)
   kumo.on('http_server_validate_auth_bearer', door.bearer)
   kumo.on('get_acl_definition', door.acl)
   kumo.on('get_listener_domain', inbound.new(bundle).domain)
+
+  local submitting = bundle.submission
+  kumo.on('smtp_server_ehlo', submitting.ehlo)
+  kumo.on('smtp_server_auth_plain', submitting.authenticate)
+  kumo.on('smtp_server_mail_from', function(sender, session)
+    submitting.mail_from(sender, session)
+    bundle.gateway.mail_from(sender, session)
+  end)
+  kumo.on('smtp_server_rcpt_to', function(recipient, session)
+    submitting.rcpt_to(recipient, session)
+    bundle.gateway.rcpt_to(recipient, session)
+  end)
+  kumo.on('smtp_server_data', submitting.data)
 
   local receiving = reception.new(bundle)
   kumo.on('http_message_generated', receiving.http)

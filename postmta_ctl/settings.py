@@ -28,6 +28,7 @@ SECRETS = (
     "redis_url",
     "jwt_secret",
     "setup_token",
+    "rspamd_password",
     "stripe_api_key",
     "stripe_webhook_secret",
 )
@@ -50,6 +51,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_retry_interval: str = "4h"
     max_age: str = "3 days"
     path_defaults: dict[str, Any] = {}
+    relay_domains: dict[str, tuple[str, ...]] = {}
     log_hook_batch_size: int = 500
 
 
@@ -148,6 +150,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Networks in CIDR notation, separated by commas, that webhooks may go to although they are not public."""
     webhook_disable_after_days: float = 5.0
     """After this many days of nothing but failures a webhook is disabled."""
+    spam_engine: Literal["builtin", "rspamd", "spamd"] = "builtin"
+    """What judges drafts: rules of our own, rspamd, or SpamAssassin's spamd. One that fails is never replaced."""
+    spam_threshold: float = 5.0
+    """From this score on the built-in rules call a message spam."""
+    rspamd_url: str = "http://127.0.0.1:11333"
+    rspamd_password: str = ""
+    """Of the controller; a normal worker asks for none."""
+    spamd_address: str = "127.0.0.1:783"
+    """``host:port``, or ``unix:`` and a path. Set ``bayes_auto_learn 0`` there: the protocol cannot ask for it."""
+    antivirus_engine: Literal["builtin", "clamd"] = "builtin"
+    """What scans files: clamd, or nobody, when only their kind and structure are looked at."""
+    clamd_address: str = "127.0.0.1:3310"
+    """``host:port``, or ``unix:`` and a path such as ``unix:/run/clamav/clamd.ctl``."""
+    engine_timeout_seconds: float = 60.0
+    """How long such an engine may take for one message or file."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     max_body_bytes: int = 32 * 1024 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,52 +14,28 @@ from sqlalchemy import select
 
 from postmta_ctl.clients.dns import SystemResolver
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
-from postmta_ctl.settings import DnsblSettings, Settings
+from postmta_ctl.settings import Settings
 from postmta_ctl.store.tables import events
+from tests.api.blocklists_support import BAD, add_vmta, asking_two_lists, two_lists
 from tests.conftest import join
-from tests.dns_server import DnsServer, running
+from tests.dns_server import DnsServer
 
 CHECK = "/api/v1/security/dnsbl/check"
 LISTS = "/api/v1/security/dnsbl/blocklists"
 CLEAR = "/api/v1/security/dnsbl/clear-cache"
-BAD, GOOD, SIX = "9.9.9.9", "8.8.8.8", "2606:4700::1111"
+GOOD, SIX = "8.8.8.8", "2606:4700::1111"
 SIX_NIBBLES = "1.1.1.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.7.4.6.0.6.2"
-CATALOGUE = """
-[[lists]]
-id = "alpha"
-name = "Alpha"
-zone = "alpha.test"
-ipv6 = true
-enabled = true
-source = "https://alpha.test/"
-codes = { "127.0.0.2" = "spam", "127.0.0.10" = "dial-up" }
-
-[[lists]]
-id = "beta"
-name = "Beta"
-zone = "secret-key.beta.test"
-secret_zone = true
-enabled = true
-source = "https://beta.test/"
-"""
 
 
 @pytest.fixture
 def zone() -> Iterator[DnsServer]:
-    with running() as server:
-        for suffix in ("alpha.test", "secret-key.beta.test"):
-            server.records[f"2.0.0.127.{suffix}", "A"] = ["127.0.0.2"]
-        server.records[f"2.0.0.0.0.0.f.7.f.f.f.f.{'0.' * 20}alpha.test", "A"] = ["127.0.0.2"]
+    with two_lists() as server:
         yield server
 
 
 @pytest.fixture
-def settings(settings: Settings, tmp_path: Any) -> Settings:
-    (tmp_path / "lists.toml").write_text(CATALOGUE)
-    own = DnsblSettings(
-        lists=("alpha", "beta"), catalogue=str(tmp_path / "lists.toml"), timeout_seconds=0.5, monitor_hours=24
-    )
-    return structs.replace(settings, dnsbl=own)
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    return asking_two_lists(settings, tmp_path)
 
 
 @pytest.fixture
@@ -79,13 +56,6 @@ async def results(client: Any, auth: Any, address: str, **more: Any) -> dict[str
 
 async def statuses(client: Any, auth: Any, address: str, **more: Any) -> dict[str, str]:
     return {name: one["status"] for name, one in (await results(client, auth, address, **more)).items()}
-
-
-async def add_vmta(client: Any, auth: Any, name: str, address: str) -> str:
-    body = {"name": name, "ip_address": address, "ehlo_domain": f"{name}.acme.test"}
-    answer = await client.post("/api/v1/vmtas", json=body, headers=auth)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
 
 
 class TestOneAddress:
@@ -130,7 +100,7 @@ class TestOneAddress:
         zone.silent.add("9.9.9.9.secret-key.beta.test")
         before = asyncio.get_running_loop().time()
         found = await results(client, ann, BAD)
-        assert asyncio.get_running_loop().time() - before < 2
+        assert asyncio.get_running_loop().time() - before < 5
         assert {name: one["status"] for name, one in found.items()} == {"alpha": "error", "beta": "error"}
         assert found["beta"]["detail"] == "gave no answer (timed out)"
 

@@ -104,6 +104,7 @@ def policy_settings(kumod: Kumod, sink: Sink) -> dict[str, Any]:
         "spool_kind": "LocalDisk",
         "log_path": str(kumod.logs),
         "smart_host": [f"[127.0.0.1]:{sink.port}"],
+        "relay_domains": {"corp.test": [f"[127.0.0.1]:{sink.port}"]},
         "retry_interval": f"{RETRY_SECONDS}s",
         "max_retry_interval": f"{RETRY_SECONDS}s",
         # KumoMTA does not deliver to loopback unless told that nothing is prohibited.

@@ -23,11 +23,7 @@ from postmta_ctl.settings import Settings
 PENDING = {
     "GET /api/v1/security/auto-block/active",
     "GET /api/v1/security/auto-block/rules",
-    "GET /api/v1/security/greylisting/config",
-    "GET /api/v1/security/greylisting/stats",
-    "GET /api/v1/security/status",
     "GET /api/v1/vmtas/{vmta_id:str}/queue",
-    "GET /api/v1/vmtas/{vmta_id:str}/warmup",
     "POST /api/v1/domains/{domain_id:str}/rotate-dkim",
     "POST /api/v1/messages/simulate-delivery",
     "POST /api/v1/security/auto-block/toggle",

@@ -32,6 +32,7 @@ from postmta_ctl.features.ingest.rows import event_row
 from postmta_ctl.features.ingest.schemas import Ingested
 from postmta_ctl.features.messages.relay_queries import put_back, set_message_statuses, statuses
 from postmta_ctl.features.nodes.queries import node_by_token_digest
+from postmta_ctl.features.security.greylisting.counting import count as count_greylisting
 from postmta_ctl.features.suppressions.automatic import rows_of as suppressions_of
 from postmta_ctl.features.suppressions.queries import SuppressionRow
 from postmta_ctl.features.suppressions.service import suppress
@@ -144,6 +145,7 @@ async def _keep(
     await suppress(connection, _suppressions(known, fresh, now))
     await announce_mail(connection, [row for row, _ in fresh], now)
     await count_for_warmup(connection, [row for row, _ in fresh])
+    await count_greylisting(connection, node, [record for _, record in fresh])
     await _count(connection, [row for row, _ in fresh])
     return len(added)
 

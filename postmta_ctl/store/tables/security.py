@@ -1,8 +1,8 @@
-"""What DNS blocklists said, shared by all processes so that no list is asked twice for the same."""
+"""What DNS blocklists said, shared by all processes so that no list is asked twice for the same; greylisting."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
 from postmta_ctl.store.tables.base import metadata
 from postmta_ctl.store.types import Id, Json, Timestamp
@@ -39,4 +39,23 @@ vmta_listings = Table(
     Column("listings", Json, nullable=False, comment="list id → since when, codes and reason"),
     Column("checked_at", Timestamp, nullable=False),
     Index(None, "checked_at"),
+)
+
+greylisting_config = Table(
+    "greylisting_config",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="1: there is one for the installation"),
+    Column("config", Json, nullable=False),
+    Column("updated_by", String(320), nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+)
+
+greylisting_counts = Table(
+    "greylisting_counts",
+    metadata,
+    Column("hour", Timestamp, primary_key=True),
+    Column("node", String(63), primary_key=True),
+    Column("outcome", String(16), primary_key=True, comment="see core.greylisting"),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
