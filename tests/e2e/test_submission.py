@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import dkim
 import pytest
 
 from postmta_ctl.core import verp
+from postmta_ctl.features.ingest.importer import read_lines
 from tests.e2e.installation import BOUNCE_DOMAIN, Installation
 from tests.e2e.kumod import KUMOD, SUBMISSION_HOST
 from tests.e2e.test_reports import DELIVERY_REPORT, report
@@ -177,21 +179,32 @@ def test_a_suppressed_recipient_is_refused_and_told(installation: Installation, 
             return smtp.rcpt("Gone@dest.test")[0]
 
     wait_for(lambda: answer() == 550, "the node knowing the suppression", LIVE_SECONDS)
-    wait_for(lambda: suppressed_events(installation), "the event")
+    wait_for(lambda: counts(installation)["suppressed"], "the event")
     service.call("DELETE", f"/api/v1/suppressions/{made['id']}")
     wait_for(lambda: answer() == 250, "the node knowing that it is gone", LIVE_SECONDS)
 
 
-def suppressed_events(here: Installation) -> int:
-    found = here.service.call("GET", "/api/v1/analytics/summary?period=24h")
-    return int(found["counts"]["suppressed"])
+def counts(here: Installation) -> dict[str, int]:
+    return dict(here.service.call("GET", "/api/v1/analytics/summary?period=24h")["counts"])
 
 
 def test_a_wrong_password_is_refused_and_kept_nowhere(installation: Installation, credential: Credential) -> None:
-    wrong = Credential(credential.id, credential.username, "not-the-secret")
+    wrong = Credential(credential.id, credential.username, "almost-the-secret")
+    before = counts(installation)["rejected"]
     with pytest.raises(smtplib.SMTPAuthenticationError) as caught, session(installation, wrong):
         pass
     assert caught.value.smtp_code == 535
+    # What fails before AUTH belongs to nobody; what fails after it, to an organization.
+    with session(installation, credential) as smtp:
+        assert smtp.mail("ann@elsewhere.test")[0] == 550
+    wait_for(lambda: counts(installation)["rejected"] > before, "the records being ingested")
+    sent = base64.b64encode(f"\0{wrong.username}\0{wrong.secret}".encode())
+    installation.kumod.stop()
+    installation.start_kumod()
+    lines = [line for path in installation.kumod.logs.iterdir() for line in read_lines(path)]
+    kept = [path.read_bytes() for path in installation.service.data_dir.rglob("*") if path.is_file()]
+    assert lines
+    assert not any(sent in text or wrong.secret.encode() in text for text in [*lines, *kept])
 
 
 @pytest.mark.parametrize("sender", ["ann@elsewhere.test", "ann@sub.sender.test"])
@@ -202,7 +215,7 @@ def test_other_domains_are_refused_in_the_envelope_and_in_from(
         code, words = smtp.mail(sender)
         assert (code, b"postmta-foreign-domain" in words) == (550, True)
         with pytest.raises(smtplib.SMTPDataError) as caught:
-            smtp.sendmail("ann@sender.test", ["ok@dest.test"], mail("ok@dest.test", sender).as_bytes())
+            smtp.send_message(mail("ok@dest.test", sender), from_addr="ann@sender.test")
     assert b"postmta-foreign-domain" in caught.value.smtp_error
 
 
