@@ -511,6 +511,13 @@ class TestHoldingOnNodes:
         await watch_rules(here)
         assert "acme@late.test" in fleet.holding()["mx1"]
 
+    async def test_a_queue_that_only_events_name_is_held(self, client: Any, acme: Any, here: Any, fleet: Fleet) -> None:
+        await make_rule(client, acme, action="hold")
+        await happen(here, bounced=20, queue="news:acme@example.org")
+        await happen(here, bounced=1, queue="postmta.log_hook")
+        await watch_rules(here)
+        assert fleet.holding() == {"mx1": ["news:acme@example.org"], "mx2": ["news:acme@example.org"]}
+
     async def test_whoever_releases_a_queue_by_hand_is_obeyed(
         self, client: Any, acme: Any, here: Any, fleet: Fleet, held: Any
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import Any
 
 import httpx
@@ -70,10 +71,11 @@ def submit_to_node(installation: Installation, address: str) -> None:
     headers = {"From": "ann@sender.test", "Subject": "x", "Message-ID": f"<{address}>"}
     body = {
         "envelope_sender": "b@bounce.postmta.test",
-        "recipients": [{"email": address, "metadata": {"rid": f"direct-{address}", "tenant": "sender"}}],
+        "recipients": [{"email": address, "metadata": {"rid": str(uuid.uuid4()), "tenant": "sender"}}],
         "content": {"headers": headers, "text_body": "x"},
     }
-    assert ask_node(installation, "POST", "/api/inject/v1", body)["success_count"] == 1
+    answer = ask_node(installation, "POST", "/api/inject/v1", body)
+    assert answer["success_count"] == 1, answer
 
 
 def test_bounces_stop_the_mail_to_their_provider(installation: Installation, rule: Any) -> None:

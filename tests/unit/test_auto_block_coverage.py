@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def stop(scope: str, value: str, recipient_domains: tuple[str, ...] = ()) -> Sto
         value=value,
         action="hold",
         recipient_domains=list(recipient_domains),
-        expires_at=None,
+        window_start=datetime(2026, 11, 22, tzinfo=UTC),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import Subquery, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,7 @@ MAX_DOMAINS = 1000
 """Recipient domains of a provider that a block remembers."""
 _LOOKED_AT = 20_000
 """Events that are searched for them, newest first."""
+_LOOKED_AT_EACH_TURN = 5_000
 
 
 class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     action: str
     recipient_domains: list[str]
-    expires_at: datetime | None
+    window_start: datetime
 
 
 _B = auto_blocks.c
@@ -203,15 +204,21 @@ async def recipient_domains(
     connection: AsyncConnection, organization_id: str, provider: str, since: datetime
 ) -> list[str]:
     """The domains whose mail went to this provider, by the organization's latest events."""
-    newest = (
-        select(events.c.recipient, events.c.provider)
-        .where(events.c.organization_id == organization_id, events.c.occurred_at >= since)
-        .order_by(events.c.occurred_at.desc())
-        .limit(_LOOKED_AT)
-        .subquery()
-    )
+    newest = _newest(organization_id, since, _LOOKED_AT)
     rows = await connection.scalars(select(newest.c.recipient).where(newest.c.provider == provider).distinct())
     return sorted({domain_of((one or "").partition(", ")[0]) for one in rows} - {""})[:MAX_DOMAINS]
+
+
+async def used_queues(connection: AsyncConnection, organization_id: str, since: datetime) -> list[str]:
+    """The queues that the organization's latest events name."""
+    newest = _newest(organization_id, since, _LOOKED_AT_EACH_TURN)
+    return sorted(await connection.scalars(select(newest.c.queue).where(newest.c.queue.is_not(None)).distinct()))
+
+
+def _newest(organization_id: str, since: datetime, limit: int) -> Subquery:
+    mine = (events.c.organization_id == organization_id, events.c.occurred_at >= since)
+    query = select(events.c.recipient, events.c.provider, events.c.queue).where(*mine)
+    return query.order_by(events.c.occurred_at.desc()).limit(limit).subquery()
 
 
 async def waiting_here(connection: AsyncConnection, block_ids: Collection[str]) -> dict[str, int]:
