@@ -1,4 +1,4 @@
-"""Customers' webhook endpoints: one POST, sent to an address that was judged, and whatever came of it.
+"""URLs that customers give us: one request, sent to an address that was judged, and whatever came of it.
 
 The host's addresses are looked up and judged by the resolver of the connector itself, which connects to just those:
 between the look and the leap no name is looked up again, so that a name cannot be rebound. TLS and ``Host`` go by the
@@ -24,7 +24,7 @@ from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_endpoint, refusal
 
 MAX_BODY = 4096
-"""Octets of an answer that are read."""
+"""Octets of the answer to a POST that are read."""
 KEEP_ALIVE = 2.0
 """Seconds that an idle connection is kept; many servers close theirs after 5, and a POST must not meet that."""
 
@@ -34,7 +34,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int | None = None
     body: bytes = b""
-    """The first :data:`MAX_BODY` octets, as they came."""
+    """Its beginning, as it came."""
     retry_after: str | None = None
     error: str | None = None
     """``refused``, ``dns``, ``connect``, ``tls``, ``timeout`` or ``protocol``; none when there is a status."""
@@ -77,20 +77,32 @@ class WebhookClient:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send one request; never raises for what an endpoint, its network or its name does. Follows no redirect."""
+        return await self._request("POST", url, body, headers, MAX_BODY)
+
+    async def get(self, url: str, *, limit: int) -> Reply:
+        """Read at most ``limit`` octets of a document, under the same rules as :meth:`post`."""
+        return await self._request("GET", url, None, {"Accept-Encoding": "identity"}, limit)
+
+    async def _request(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: int
+    ) -> Reply:
         started = time.monotonic()
         try:
             parse_endpoint(url, self.policy)
-            reply = await self._exchange(url, body, headers)
+            reply = await self._exchange(method, url, body, headers, limit)
         except InputError as error:
             reply = Reply(error="refused", detail=error.message)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reply = _failed(error)
         return msgspec.structs.replace(reply, milliseconds=round((time.monotonic() - started) * 1000))
 
-    async def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        request = self._pool().post(URL(url, encoded=True), data=body, headers=headers, allow_redirects=False)
+    async def _exchange(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: int
+    ) -> Reply:
+        target = URL(url, encoded=True)
+        request = self._pool().request(method, target, data=body, headers=headers, allow_redirects=False)
         async with request as response:
-            answer = await _beginning(response)
+            answer = await _beginning(response, limit)
             return Reply(status=response.status, body=answer, retry_after=response.headers.get("Retry-After"))
 
     def _pool(self) -> aiohttp.ClientSession:
@@ -157,11 +169,11 @@ def _resolved(host: str, address: str, port: int, family: socket.AddressFamily) 
     return ResolveResult(hostname=host, host=address, port=port, family=family, proto=socket.IPPROTO_TCP, flags=flags)
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The first octets of the body. The status is the answer: a body that never ends does not undo it."""
     found = b""
     try:
-        while len(found) < MAX_BODY and (chunk := await response.content.read(MAX_BODY - len(found))):
+        while len(found) < limit and (chunk := await response.content.read(limit - len(found))):
             found += chunk
     except (aiohttp.ClientError, TimeoutError):
         return found

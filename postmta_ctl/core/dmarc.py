@@ -27,9 +27,29 @@ _CHOICES = {
 _URI = re.compile(r"mailto:[^@\s]+@[^@\s]+|https?://\S+", re.IGNORECASE)
 
 
+def policy_records(found: Sequence[str]) -> list[str]:
+    """Those of the TXT records that are about DMARC."""
+    return [text for text in found if _RECORD.match(text)]
+
+
+def read_dmarc(found: Sequence[str]) -> dict[str, str] | None:
+    """The tags of the one valid record; none where receivers use none (§4.7)."""
+    records = policy_records(found)
+    if len(records) != 1:
+        return None
+    try:
+        tags = parse_tags(records[0])
+    except ValueError:
+        return None
+    # A bad p, sp or np is no policy, but with an address for reports the record counts as p=none (§4.7).
+    if any(tags.get(name, "none").lower() not in _POLICIES for name in ("p", "sp", "np")):
+        return tags | {"p": "none"} if "rua" in tags else None
+    return tags
+
+
 def judge_dmarc(found: Sequence[str]) -> Verdict:
     """Judge the TXT records found at ``_dmarc``."""
-    records = [text for text in found if _RECORD.match(text)]
+    records = policy_records(found)
     if not records:
         return missing("There is no DMARC record at this name; it must begin with v=DMARC1.")
     if len(records) > 1:

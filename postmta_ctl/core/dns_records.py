@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from postmta_ctl.core.bimi import judge_bimi, record_name
 from postmta_ctl.core.dkim import judge_dkim
 from postmta_ctl.core.dmarc import judge_dmarc
 from postmta_ctl.core.spf import judge_spf
 from postmta_ctl.core.verdicts import Verdict, missing, ok, unknown, wrong
 
-Purpose = Literal["ownership", "spf", "dkim", "dmarc", "bounce", "tracking"]
+Purpose = Literal["ownership", "spf", "dkim", "dmarc", "bounce", "tracking", "bimi"]
 
 
 class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,13 @@ class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of a TXT record the whole text: more than 255 octets go into several strings of one record (RFC 1035 §3.3.14)."""
     required: bool
     """Whether mail from the domain waits for it; the others are advice."""
+
+
+class BimiRecord(NamedTuple):
+    """A BIMI selector and the text of its record."""
+
+    selector: str
+    value: str
 
 
 class PublishedKey(NamedTuple):
@@ -44,6 +52,7 @@ def expected_records(
     keys: Iterable[PublishedKey],
     bounce_domain: str,
     tracking_host: str | None = None,
+    bimi: BimiRecord | None = None,
 ) -> list[DnsRecord]:
     """The records for a domain.
 
@@ -54,9 +63,10 @@ def expected_records(
     Args:
         domain: The sending domain, in A-labels.
         ownership_token: What proves that the claim and the zone are of one hand.
-        keys: The DKIM keys that messages are signed with.
+        keys: The DKIM keys that messages are signed with, were signed with lately, or will be.
         bounce_domain: Where bounces go; its SPF record holds the addresses of all nodes.
         tracking_host: Where the domain's own tracking links lead; without it there is no such record.
+        bimi: The logo, if the domain has one.
     """
     records = [
         _txt("ownership", f"_postmta.{domain}", f"postmta-verification={ownership_token}", required=True),
@@ -65,7 +75,16 @@ def expected_records(
         _txt("dmarc", f"_dmarc.{domain}", "v=DMARC1; p=none"),
         _cname("bounce", f"bounce.{domain}", bounce_domain),
     ]
-    return [*records, _cname("tracking", f"track.{domain}", tracking_host)] if tracking_host else records
+    if tracking_host:
+        records.append(_cname("tracking", tracking_name(domain), tracking_host))
+    if bimi:
+        records.append(_txt("bimi", record_name(domain, bimi.selector), bimi.value))
+    return records
+
+
+def tracking_name(domain: str) -> str:
+    """The host that a domain's tracking links go through, if it leads to us."""
+    return f"track.{domain}"
 
 
 def judge(record: DnsRecord, found: Sequence[str] | None) -> Verdict:
@@ -82,6 +101,8 @@ def judge(record: DnsRecord, found: Sequence[str] | None) -> Verdict:
         return judge_spf(_included(record.value), found)
     if record.purpose == "dkim":
         return judge_dkim(record.value, found)
+    if record.purpose == "bimi":
+        return judge_bimi(record.value, found)
     if record.purpose == "dmarc":
         return judge_dmarc(found)
     return _judge_host(record, found) if record.type == "CNAME" else _judge_text(record, found)

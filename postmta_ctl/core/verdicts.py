@@ -13,7 +13,7 @@ class Verdict(msgspec.Struct, frozen=True):
     ``unknown`` means that DNS could not be asked: it is no reason to change anything.
     """
 
-    verdict: Literal["ok", "missing", "wrong", "unknown"]
+    verdict: Literal["ok", "missing", "wrong", "warning", "unknown"]
     explanation: str
 
 
@@ -30,6 +30,11 @@ def missing(explanation: str) -> Verdict:
 def wrong(explanation: str) -> Verdict:
     """There is a record, and it does not do what it should."""
     return Verdict("wrong", explanation)
+
+
+def warning(explanation: str) -> Verdict:
+    """It works, but not as well as it could."""
+    return Verdict("warning", explanation)
 
 
 def unknown(explanation: str) -> Verdict:

@@ -50,6 +50,16 @@ async def test_what_is_sent_and_what_comes_back(client: WebhookClient) -> None:
     assert request.headers["host"] == f"127.0.0.1:{receiver.port}"
 
 
+async def test_a_document_is_read_as_far_as_it_may_be_long(client: WebhookClient) -> None:
+    with receiving(lambda request: answer(200, b"x" * 100_000)) as receiver:
+        reply = await client.get(receiver.url, limit=20_000)
+        whole = await client.get(receiver.url, limit=200_000)
+    assert (reply.status, len(reply.body), len(whole.body)) == (200, 20_000, 100_000)
+    with receiving(lambda request: answer(302, b"", "Location: http://127.0.0.1:1/")) as receiver:
+        assert (await client.get(receiver.url, limit=10)).status == 302
+    assert (await client.get("http://10.0.0.1/", limit=10)).error == "refused"
+
+
 async def test_a_hanging_endpoint_is_left(client: WebhookClient) -> None:
     with receiving(lambda request: None) as receiver:
         reply = await client.post(receiver.url, b"", {})

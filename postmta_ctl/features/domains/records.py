@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from postmta_ctl.clients.dns import Answer
 from postmta_ctl.core import dns_records
-from postmta_ctl.core.dns_records import PublishedKey
+from postmta_ctl.core.bimi import record_name, record_value
+from postmta_ctl.core.dns_records import BimiRecord, PublishedKey
 from postmta_ctl.core.domain_names import parse_host
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.verdicts import Verdict
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
-from postmta_ctl.features.domains.schemas import DkimKey, DnsRecord, Domain, RecordCheck
+from postmta_ctl.features.domains.schemas import Bimi, DkimKey, DnsRecord, Domain, DomainCheck, RecordCheck
 from postmta_ctl.settings import Settings
 
 OWNERSHIP = "ownership"
 MAX_FOUND = 20
 """Values kept of one look-up: somebody else's zone may hold any number."""
 MAX_FOUND_LENGTH = 2048
+
+
+class Logo(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain's logo, as its row keeps it."""
+
+    selector: str
+    logo_url: str
+    certificate_url: str | None
+    checks: list[DomainCheck]
+    checked_at: datetime
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +54,16 @@ def expected(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> list
         ],
         bounce_domain=settings.bounces,
         tracking_host=_tracking_host(settings),
+        bimi=bimi_record(row),
     )
+
+
+def bimi_record(row: DomainRow) -> BimiRecord | None:
+    """The record of the domain's logo, if it has one."""
+    if row.bimi is None:
+        return None
+    logo = msgspec.convert(row.bimi, Logo)
+    return BimiRecord(logo.selector, record_value(logo.logo_url, logo.certificate_url))
 
 
 def _tracking_host(settings: Settings) -> str | None:
@@ -79,9 +100,30 @@ def shown(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> Domain:
         status=row.status,
         dkim_keys=[_shown_key(key) for key in keys if key.state != "retired"],
         dns_records=[_shown(record, checks.get(record)) for record in expected(settings, row, keys)],
+        checks=msgspec.convert(row.insights or [], list[DomainCheck]),
+        bimi=_shown_bimi(row),
+        tracking_host=row.tracking_host,
+        dkim_rotation_days=row.dkim_rotation_days,
+        next_check_at=row.next_check_at,
         checked_at=row.checked_at,
         verified_at=row.verified_at,
         created_at=row.created_at,
+    )
+
+
+def _shown_bimi(row: DomainRow) -> Bimi | None:
+    record = bimi_record(row)
+    if row.bimi is None or record is None:
+        return None
+    logo = msgspec.convert(row.bimi, Logo)
+    return Bimi(
+        selector=logo.selector,
+        logo_url=logo.logo_url,
+        certificate_url=logo.certificate_url,
+        record_name=record_name(row.name, logo.selector),
+        record_value=record.value,
+        checks=logo.checks,
+        checked_at=logo.checked_at,
     )
 
 
@@ -101,4 +143,19 @@ def _shown(record: dns_records.DnsRecord, judged: Judged | None) -> DnsRecord:
 
 
 def _check(judged: Judged) -> RecordCheck:
-    return RecordCheck(verdict=judged.verdict.verdict, found=judged.found, explanation=judged.verdict.explanation)
+    return RecordCheck(
+        verdict=judged.verdict.verdict,
+        found=judged.found,
+        explanation=judged.verdict.explanation,
+        action=_action(judged),
+    )
+
+
+def _action(judged: Judged) -> str:
+    record = judged.record
+    if judged.verdict.verdict == "missing":
+        advice = "" if record.required else " Mail may be sent without it."
+        return f"Publish this {record.type} record.{advice}"
+    if judged.verdict.verdict == "wrong":
+        return f"Correct the {record.type} record at this name so that it says what stands here."
+    return "Nothing: it is looked up again." if judged.verdict.verdict == "unknown" else ""

@@ -46,8 +46,10 @@ async def update_domain(
 async def update_bimi(
     system: TheSystem, principal: Caller, domain_id: FromPath[str], data: JSONBody[BimiUpdate], unchanged: Unchanged
 ) -> Response[Domain]:
-    """Makes the record to publish, and checks the logo (SVG Tiny PS), the certificate and the DMARC policy that BIMI asks
-    for. What is found wrong is said in the answer and does not keep it from being stored."""
+    """Makes the record to publish, and checks the logo (SVG Tiny PS), the certificate and the DMARC policy.
+
+    What is found wrong is said in the answer, and does not keep the configuration from being stored.
+    """
     return tagged(await bimi.update(system, principal, domain_id, data, unchanged))
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from postmta_ctl.core.dkim_rotation import State
 from postmta_ctl.features.domains.queries import KeyState, Status
@@ -22,9 +22,62 @@ class RecordCheck(msgspec.Struct, frozen=True, kw_only=True):
     """What the last verification found where a record should be."""
 
     verdict: str
+    """``ok``, ``missing``, ``wrong``, or ``unknown`` when DNS gave no answer."""
     found: list[str]
     """Values of all records of that type at that name."""
     explanation: str
+    action: str
+    """What to do about it; empty when there is nothing to do."""
+
+
+class DomainCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How records work together, or something beyond DNS."""
+
+    name: str
+    """What was judged, such as ``spf_evaluation`` or ``reverse_dns``."""
+    subject: str
+    """The name, address or URL that it is about."""
+    verdict: str
+    """``ok``, ``missing``, ``wrong``, ``warning``, or ``unknown`` when nobody could tell."""
+    explanation: str
+    action: str = ""
+    """What to do about it; empty when there is nothing to do."""
+    details: list[str] = []
+    """Line by line what was found."""
+
+
+class Bimi(msgspec.Struct, frozen=True, kw_only=True):
+    """The logo that mailbox providers may show beside mail from the domain."""
+
+    selector: str
+    logo_url: str
+    certificate_url: str | None
+    record_name: str
+    """Where to publish the TXT record."""
+    record_value: str
+    checks: list[DomainCheck]
+    checked_at: datetime
+
+
+class BimiUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The logo of a domain. Without a URL the domain has none."""
+
+    logo_url: Annotated[str, Meta(max_length=2000, examples=["https://example.com/logo.svg"])] | None
+    certificate_url: Annotated[str, Meta(max_length=2000, examples=["https://example.com/vmc.pem"])] | None = None
+    """A Verified or Common Mark Certificate, which most providers ask for."""
+    selector: Annotated[str, Meta(max_length=63, examples=["default"])] = "default"
+    svg: Annotated[str, Meta(max_length=65536)] | None = None
+    """The logo itself, to be checked before it lies at the URL; absent: it is fetched from there."""
+    certificate: Annotated[str, Meta(max_length=262144)] | None = None
+    """The certificates in PEM, likewise."""
+
+
+class DomainUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a domain. What is absent stays as it is."""
+
+    dkim_rotation_days: Annotated[int, Meta(ge=30, le=3650)] | UnsetType | None = UNSET
+    """After how many days the DKIM keys are replaced by themselves; null: when asked to. Each time new records wait to
+    be published, and webhooks are told of them (``domain.dkim_rotation_started``)."""
 
 
 class DnsRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +114,14 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """``verified``: mail may come from it. ``failing``: it was verified, and a required record has gone since."""
     dkim_keys: list[DkimKey]
     dns_records: list[DnsRecord]
+    checks: list[DomainCheck]
+    """How the records work together, and what else the last verification looked at. None of it is required."""
+    bimi: Bimi | None
+    tracking_host: str | None
+    """The host of its own that tracking links go through: null until its CNAME record was found."""
+    dkim_rotation_days: int | None
+    next_check_at: datetime | None
+    """When its records are looked up again without being asked to."""
     checked_at: datetime | None
     verified_at: datetime | None
     created_at: datetime

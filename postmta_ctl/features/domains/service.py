@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
+import msgspec
+from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,10 +19,11 @@ from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.domains import keys, queries, records
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
-from postmta_ctl.features.domains.schemas import Domain, DomainCreate
+from postmta_ctl.features.domains.schemas import Domain, DomainCreate, DomainUpdate
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.policy import changes
 from postmta_ctl.store.paging import Page, PageRequest
+from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 
@@ -103,7 +107,43 @@ async def get(system: System, principal: Principal, domain_id: str) -> Domain:
     return records.shown(system.settings, row, public)
 
 
-async def delete(system: System, principal: Principal, domain_id: str) -> None:
+async def update(
+    system: System, principal: Principal, domain_id: str, data: DomainUpdate, unchanged: Condition
+) -> Domain:
+    """Change the settings of a domain.
+
+    Raises:
+        NotFound: The organization has no such domain.
+        PreconditionFailed: It is another than the caller knows.
+    """
+    given = {name: getattr(data, name) for name in data.__struct_fields__}
+    values = {name: value for name, value in given.items() if value is not UNSET}
+    return await change(system, principal, domain_id, values, unchanged, "domain.updated")
+
+
+async def change(
+    system: System, principal: Principal, domain_id: str, values: dict[str, Any], unchanged: Condition, action: str
+) -> Domain:
+    """Give settings of a domain other values.
+
+    Raises:
+        NotFound: The organization has no such domain.
+        PreconditionFailed: It is another than the caller knows.
+    """
+    async with system.db.transaction() as connection:
+        row = await find(connection, principal, domain_id, lock=True)
+        public = (await queries.keys_of(connection, [row]))[row.id]
+        before = records.shown(system.settings, row, public)
+        unchanged.require(before)
+        changed = msgspec.structs.replace(row, **values)
+        await queries.save_settings(connection, changed)
+        after = records.shown(system.settings, changed, public)
+        if after != before:
+            await audit.record(connection, principal, action, row.id, before=before, after=after, now=system.now())
+    return after
+
+
+async def delete(system: System, principal: Principal, domain_id: str, unchanged: Condition) -> None:
     """Delete a domain and its keys. Mail that a node has taken is signed already and goes its way.
 
     Accepted mail that waits for a node would be refused there, since the policy knows the domain no more; so the
@@ -112,9 +152,12 @@ async def delete(system: System, principal: Principal, domain_id: str) -> None:
     Raises:
         NotFound: The organization has no such domain.
         InUse: Accepted mail from it waits for a node.
+        PreconditionFailed: It is another than the caller knows.
     """
     async with system.db.transaction() as connection:
         row = await find(connection, principal, domain_id, lock=True)
+        public = (await queries.keys_of(connection, [row]))[row.id]
+        unchanged.require(records.shown(system.settings, row, public))
         if await queries.has_waiting_mail(connection, row):
             raise InUse("Accepted mail from this domain still waits for a node; try again later.")
         await queries.remove(connection, row)

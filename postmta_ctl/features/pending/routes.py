@@ -10,7 +10,7 @@ from postmta_ctl.errors import NotAvailable
 from postmta_ctl.features.pending.contract import Endpoint, endpoints, shape_of
 from postmta_ctl.web import scope
 
-SCOPES = {"Messages": "messages", "Domains": "domains", "vMTAs": "vmtas"}
+SCOPES = {"Messages": "messages", "vMTAs": "vmtas"}
 """First part of the scopes, by group; ``account`` for those that have none yet."""
 
 

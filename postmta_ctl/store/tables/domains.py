@@ -30,6 +30,7 @@ domains = Table(
     Column("status", String(16), nullable=False),
     Column("ownership_token", String(64), nullable=False),
     Column("checks", Json),
+    Column("insights", Json),
     Column("checked_at", Timestamp),
     Column("verified_at", Timestamp),
     Column("next_check_at", Timestamp),
