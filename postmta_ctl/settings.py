@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from postmta_ctl.compiler.model import Listener
+from postmta_ctl.compiler.model import Listener, NodeOptions
 from postmta_ctl.core.client_address import Network, listed_networks
 from postmta_ctl.errors import ConfigurationError
 
@@ -36,23 +36,11 @@ TABLES = ("billing", "dnsbl", "policy")
 """Settings that are tables of the file and have no variable."""
 
 
-class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ``[policy]`` table: what of the KumoMTA nodes is set by the operator rather than through the API."""
+class PolicySettings(NodeOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``[policy]`` table: what its fields mean stands with :class:`postmta_ctl.compiler.model.NodeOptions`."""
 
     smtp_listeners: tuple[Listener, ...] = (Listener(address="0.0.0.0:25"),)
-    submission_listeners: tuple[Listener, ...] = ()
     http_listeners: tuple[Listener, ...] = (Listener(address="127.0.0.1:8000"),)
-    feedback_sender: str = "postmta"
-    spool_path: str = "/var/spool/kumomta"
-    spool_kind: Literal["RocksDB", "LocalDisk"] = "RocksDB"
-    log_path: str = "/var/log/kumomta"
-    smart_host: tuple[str, ...] = ()
-    retry_interval: str = "20m"
-    max_retry_interval: str = "4h"
-    max_age: str = "3 days"
-    path_defaults: dict[str, Any] = {}
-    relay_domains: dict[str, tuple[str, ...]] = {}
-    log_hook_batch_size: int = 500
 
 
 class BillingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ of a bundle. Nothing here knows of Lua, of the database or of time: the same mod
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,12 +33,9 @@ class Listener(Struct, frozen=True):
     """HTTP only: peers that KumoMTA trusts with everything. Empty by intention: the control plane has a token."""
 
 
-class Installation(Struct, frozen=True):
-    """Settings of the whole installation that the policy depends on."""
+class NodeOptions(Struct, frozen=True, kw_only=True):
+    """What of the nodes the operator sets in the table ``[policy]`` of his settings, rather than through the API."""
 
-    bounce_domain: str
-    """Host part of VERP envelope senders, also where DSNs and ARF reports come in."""
-    tracking_host: str | None = None
     smtp_listeners: tuple[Listener, ...] = ()
     submission_listeners: tuple[Listener, ...] = ()
     """Where customers submit mail (RFC 6409, port 587), with credentials and after STARTTLS only."""
@@ -46,8 +43,7 @@ class Installation(Struct, frozen=True):
     """Last part of ``Feedback-ID``: what Google's feedback loop knows this sender by, 5 to 15 characters."""
     http_listeners: tuple[Listener, ...] = ()
     spool_path: str = "/var/spool/kumomta"
-    spool_kind: str = "RocksDB"
-    """``RocksDB`` or ``LocalDisk``."""
+    spool_kind: Literal["RocksDB", "LocalDisk"] = "RocksDB"
     log_path: str = "/var/log/kumomta"
     smart_host: tuple[str, ...] = ()
     """Where all mail is relayed instead of to the MX, as ``host:port`` or ``[ip]:port``; empty: by MX."""
@@ -61,6 +57,14 @@ class Installation(Struct, frozen=True):
     ``[ip]:port``; there must not be fewer than one."""
     log_hook_batch_size: int = 500
     """Log records in one request to the control plane at most."""
+
+
+class Installation(NodeOptions, frozen=True, kw_only=True):
+    """Settings of the whole installation that the policy depends on."""
+
+    bounce_domain: str
+    """Host part of VERP envelope senders, also where DSNs and ARF reports come in."""
+    tracking_host: str | None = None
     bounce_classifier_files: tuple[str, ...] = ()
     """TOML or JSON rule files on the node; without any, KumoMTA classifies no bounce."""
     fence: bool = True

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from postmta_ctl.sandbox.command import sandbox
 
-sandbox(prog_name="postmta sandbox", auto_envvar_prefix="POSTMTA_SANDBOX")
+sandbox(prog_name="postmta sandbox")

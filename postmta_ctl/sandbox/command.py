@@ -28,7 +28,7 @@ class _Address(click.ParamType[object]):
             self.fail(str(error), param, ctx)
 
 
-@click.command(context_settings={"auto_envvar_prefix": "POSTMTA_SANDBOX"}, epilog=table().replace("\n", "\n\n"))
+@click.command(epilog=table().replace("\n", "\n\n"))
 @click.option("--policy-dir", type=click.Path(path_type=Path), required=True, help="The node's folder, as published.")
 @click.option("--listen", type=_Address(), default="127.0.0.1:0", show_default=True, help="Port 0: any free one.")
 @click.option(
@@ -52,8 +52,7 @@ def sandbox(
     """Run a simulated KumoMTA node that executes the policy published into a folder.
 
     No mail leaves it: what becomes of a message is decided by the recipient's local part, as told below. The
-    listeners of the policy are not opened, only --listen is. Each option can also come from the environment, as
-    POSTMTA_SANDBOX_TIME_SCALE.
+    listeners of the policy are not opened, only --listen is.
 
     Example: postmta sandbox --policy-dir data/sandbox --listen 127.0.0.1:8000 --time-scale 60
     """

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,8 @@ ORDER = Order(
 @pytest.fixture(scope="module")
 def stripe_mock() -> Iterator[str]:
     """The address of a running stripe-mock."""
-    program = os.environ.get("STRIPE_MOCK") or shutil.which("stripe-mock")
+    folders = (os.environ["PATH"], os.environ.get("GOBIN", ""), str(Path.home() / "go" / "bin"))
+    program = shutil.which("stripe-mock", path=os.pathsep.join(filter(None, folders)))
     if program is None:
         pytest.skip("stripe-mock is not installed (go install github.com/stripe/stripe-mock@latest)")
     with socket.socket() as listener:

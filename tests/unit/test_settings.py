@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from postmta_ctl.compiler.model import NodeOptions
 from postmta_ctl.errors import ConfigurationError
 from postmta_ctl.keys import load_keys
-from postmta_ctl.settings import Settings, load
+from postmta_ctl.sandbox.command import sandbox
+from postmta_ctl.settings import PolicySettings, Settings, load
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
@@ -73,3 +76,22 @@ def test_secrets_are_made_once_and_readable_by_nobody_else(tmp_path: Path) -> No
 def test_a_bad_master_key_stops_the_start(tmp_path: Path, key: str) -> None:
     with pytest.raises(ConfigurationError, match="64 hexadecimal digits"):
         load_keys(Settings(data_dir=tmp_path, master_key=key))
+
+
+def test_every_option_of_the_nodes_can_be_set_in_the_table_policy(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[policy]\nmax_age = "5 days"\nsmtp_listeners = [{address = "10.0.0.1:25"}]\n')
+    policy = load({"POSTMTA_CONFIG": str(tmp_path / "c.toml")}).policy
+    assert (policy.max_age, policy.smtp_listeners[0].address) == ("5 days", "10.0.0.1:25")
+    assert set(NodeOptions.__struct_fields__) == set(PolicySettings.__struct_fields__)
+    (tmp_path / "c.toml").write_text('[policy]\nspool_kind = "Paper"\n')
+    with pytest.raises(ConfigurationError, match="spool_kind"):
+        load({"POSTMTA_CONFIG": str(tmp_path / "c.toml")})
+
+
+def test_the_sandbox_is_set_by_its_command_line_alone(tmp_path: Path) -> None:
+    """A variable that it read would be one that the settings refuse."""
+    variables = {"POSTMTA_SANDBOX_LISTEN": "nonsense", "POSTMTA_SANDBOX_TIME_SCALE": "nonsense"}
+    run = CliRunner(env=variables).invoke(sandbox, ["--policy-dir", str(tmp_path)])
+    assert "there is no init.lua" in run.output
+    with pytest.raises(ConfigurationError, match="POSTMTA_SANDBOX_LISTEN: unknown setting"):
+        load({"POSTMTA_SANDBOX_LISTEN": "127.0.0.1:1"})
