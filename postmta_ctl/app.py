@@ -19,12 +19,17 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from postmta_ctl import web
 from postmta_ctl.api import ROUTES
+from postmta_ctl.clients.clamd import ClamdClient
 from postmta_ctl.clients.dns import Resolver, SystemResolver, parse_resolver
+from postmta_ctl.clients.engines import AntivirusEngine, SpamEngine
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
 from postmta_ctl.clients.payments import PaymentProvider, StripePayments
+from postmta_ctl.clients.rspamd import RspamdClient
+from postmta_ctl.clients.spamd import SpamdClient
 from postmta_ctl.clients.webhooks import WebhookClient
 from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.peer_address import Peer, parse_peer
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_networks
 from postmta_ctl.errors import ConfigurationError, PostMTAError
 from postmta_ctl.features.billing import catalogue
@@ -55,6 +60,8 @@ def create_system(settings: Settings) -> System:
         kumod=KumodClient(),
         limiter=_limiter(settings),
         payments=_payments(settings),
+        spam=_spam_engine(settings),
+        antivirus=_antivirus_engine(settings),
         webhooks=WebhookClient(_endpoint_policy(settings)),
     )
 
@@ -67,6 +74,30 @@ def _limiter(settings: Settings) -> Limiter:
     except ModuleNotFoundError as error:
         raise ConfigurationError("redis_url: install what it needs: pip install 'postmta-ctl[redis]'") from error
     return RedisLimiter(settings.redis_url)
+
+
+def _spam_engine(settings: Settings) -> SpamEngine | None:
+    timeout = settings.engine_timeout_seconds
+    if settings.spam_engine == "rspamd":
+        if not settings.rspamd_url.startswith(("http://", "https://")):
+            raise ConfigurationError("rspamd_url: expected http:// or https://")
+        return RspamdClient(settings.rspamd_url, settings.rspamd_password, timeout=timeout)
+    if settings.spam_engine == "spamd":
+        return SpamdClient(_peer("spamd_address", settings.spamd_address), timeout=timeout)
+    return None
+
+
+def _antivirus_engine(settings: Settings) -> AntivirusEngine | None:
+    if settings.antivirus_engine == "builtin":
+        return None
+    return ClamdClient(_peer("clamd_address", settings.clamd_address), timeout=settings.engine_timeout_seconds)
+
+
+def _peer(name: str, text: str) -> Peer:
+    try:
+        return parse_peer(text)
+    except InputError as error:
+        raise ConfigurationError(f"{name}: {error.message}") from None
 
 
 def _endpoint_policy(settings: Settings) -> EndpointPolicy:
@@ -113,6 +144,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         await system.kumod.close()
         if system.payments is not None:
             await system.payments.close()
+        if system.spam is not None:
+            await system.spam.close()
         await system.limiter.close()
         await system.db.close()
 

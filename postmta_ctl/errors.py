@@ -23,6 +23,8 @@ Every error a caller can meet descends from :class:`PostMTAError` and knows the 
     ├── NodeFailed                   502 node_failed           a KumoMTA node refused or broke
     │   └── NodeUnreachable          502 node_unreachable
     ├── PaymentProviderFailed        502 payment_provider_failed
+    ├── EngineFailed                 502 engine_failed         a spam or antivirus engine refused or broke
+    │   └── EngineUnreachable        503 engine_unreachable
     ├── Busy                         503 busy                  try again after ``retry_after``
     └── ConfigurationError           (start-up) a setting is unknown or makes no sense
 """
@@ -214,6 +216,22 @@ class PaymentProviderFailed(PostMTAError):
     status = 502
     code = "payment_provider_failed"
     title = "Payment provider failed"
+
+
+class EngineFailed(PostMTAError):
+    """The spam or antivirus engine refused or broke; there is no verdict, and nothing was charged."""
+
+    status = 502
+    code = "engine_failed"
+    title = "Engine failed"
+
+
+class EngineUnreachable(EngineFailed):
+    """The spam or antivirus engine could not be reached, or did not answer in time; nothing was charged."""
+
+    status = 503
+    code = "engine_unreachable"
+    title = "Engine unreachable"
 
 
 class Busy(PostMTAError):

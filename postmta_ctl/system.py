@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from postmta_ctl.clients.dns import Resolver
+from postmta_ctl.clients.engines import AntivirusEngine, SpamEngine
 from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
 from postmta_ctl.clients.payments import PaymentProvider
@@ -43,6 +44,10 @@ class System:
     limiter: Limiter = field(default_factory=MemoryLimiter)
     payments: PaymentProvider | None = None
     """Takes money; None: invoices are paid by hand."""
+    spam: SpamEngine | None = None
+    """Judges drafts; None: the built-in rules do."""
+    antivirus: AntivirusEngine | None = None
+    """Finds viruses; None: nobody does, and only the kind and the structure of files are looked at."""
     passwords: Passwords = field(default_factory=Passwords)
     now: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)

@@ -74,3 +74,10 @@ async def organization_of(client: Any, headers: dict[str, str]) -> str:
     """The id of the caller's organization."""
     found: str = (await client.get("/api/v1/auth/me", headers=headers)).json()["organization"]["id"]
     return found
+
+
+async def available(client: Any, headers: dict[str, str], kind: str) -> int | None:
+    """Available credits of a type; None if the plan is not metered."""
+    answer = (await client.get(f"/api/v1/credits/{kind}", headers=headers)).json()
+    found: int | None = answer["available"]
+    return found

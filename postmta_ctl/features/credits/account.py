@@ -107,6 +107,20 @@ async def consume(
     )
 
 
+async def require(
+    system: System, connection: AsyncConnection, organization_id: str, kind: CreditType, amount: int
+) -> None:
+    """Look whether credits could be consumed, before work that costs more than the look. Nothing is taken or held.
+
+    Raises:
+        InsufficientCredits: The balance does not cover them.
+    """
+    plan = (await subscriptions.current(system, connection, organization_id)).plan
+    balance = (await queries.balances(connection, organization_id)).get(kind)
+    if not plan.unmetered and (balance.available if balance else 0) < amount:
+        raise await _insufficient(connection, organization_id, kind, amount)
+
+
 async def _spend(
     system: System,
     connection: AsyncConnection,

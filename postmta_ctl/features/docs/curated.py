@@ -39,6 +39,10 @@ REQUESTS: dict[str, Any] = {
     "resolve_block": {"note": "the list was cleaned"},
     "act_on_queue": {"reason": "the receiver asked us to wait"},
     "suppressions_check_addresses": {"addresses": ["recipient@example.org"]},
+    "score_message": _MESSAGE,
+    "scan_files": {
+        "files": [{"filename": "invoice.pdf", "content_type": "application/pdf", "content": "JVBERi0xLjcKJSVFT0YK"}]
+    },
     "blocklists_check_dnsbl": {"ip_address": "9.9.9.9"},
 }
 """By operation id."""

@@ -1,0 +1,1 @@
+"""What a spam filter would say of a message."""
