@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,8 @@ def validate(policy: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def demo(model: PolicyModel, folder: Path) -> Bundle:
-    places = {"spool_path": str(folder / "spool"), "log_path": str(folder / "log")}
+    places: dict[str, Any] = {"spool_path": str(folder / "spool"), "log_path": str(folder / "log")}
+    places |= {"relay_domains": {"corp.example": ("[192.0.2.9]:2525",)}}
     return render(msgspec.structs.replace(model, installation=msgspec.structs.replace(model.installation, **places)))
 
 
@@ -57,6 +59,7 @@ def test_the_demo_fleet_is_valid(demo: Bundle, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "good", "broken", "complaint"),
     [
+        ("generated/installation.lua", '"192.0.2.9:2525"', '"nonsense"', "queue of relay domain corp.example"),
         ("generated/pools.lua", '"acme.mx-1.r1"', '"acme.mx-9.r1"', "acme.mx-9.r1"),
         ("generated/tenants.lua", 'pool = "acme"', 'pool = "acne"', "tenant acme: no pool acne"),
         ("generated/sources.lua", "101/d", "101/days", "path of acme.mx-2.r3"),

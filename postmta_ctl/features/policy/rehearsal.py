@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from postmta_ctl.compiler.model import PolicyModel, SendingDomain
 from postmta_ctl.compiler.node_files import KeyFile, key_path, switch_release, write_node_files
 from postmta_ctl.core import dkim
 from postmta_ctl.features.nodes.release_files import put_release
-from postmta_ctl.luavm import Message, NodeRuntime, PolicyError, Vm, no_network
+from postmta_ctl.luavm import ConnectionMeta, Message, NodeRuntime, PolicyError, Vm, no_network
 
 RELEASE = 999_999
 """The number that the release has in the rehearsal; its answer to the probe must be this."""
 _SENDERS = 50
 """Organizations that send a signed message. All run the same Lua; what they differ in, queue to path, is walked for
 every one, but to load an RSA key takes some ten milliseconds."""
+_CLIENT = "192.0.2.1:25"
 _RECIPIENT = "bob@recipient.example"
 _HOOK, _HOOK_QUEUE, _HOOK_CONSTRUCTOR = "postmta", "postmta.log_hook", "make.postmta.log_hook"
 
@@ -50,7 +51,10 @@ def rehearse(folder: Path, model: PolicyModel, bundle: Bundle) -> Iterator[Findi
         "unknown tenant": lambda: _unknown_tenant(vm),
         "log hook": lambda: _log_hook(vm),
         "any path": lambda: _path(vm),
+        "authentication": lambda: _authentication(vm),
     }
+    acts |= {f"relay domain {name}": partial(_relay, vm, name) for name in model.installation.relay_domains}
+    acts |= {f"smtp {domain.name}": partial(_smtp, vm, domain) for domain in domains.values()}
     for tenant, known in build(model).tenants.items():
         acts[f"tenant {tenant}"] = _tenant_act(vm, tenant, known["pool"], domains.get(known["organization"]))
     for where, act in acts.items():
@@ -118,6 +122,33 @@ def _log_hook(vm: Vm) -> str | None:
 def _path(vm: Vm) -> None:
     """Options that every path has are taken, whether there is a vMTA yet or not."""
     vm.egress_path("recipient.example", "unspecified", "mx.recipient.example")
+
+
+def _authentication(vm: Vm) -> str | None:
+    session = ConnectionMeta({"x_submission": True, "received_from": _CLIENT})
+    answer = vm.fire("smtp_server_auth_plain", "nobody", "nobody", "secret", session)
+    return None if answer is False else f"an unknown user must be refused: {answer}"
+
+
+def _smtp(vm: Vm, domain: SendingDomain) -> str | None:
+    """Mail of a host that may relay goes the same way as that of a credential, but for the session."""
+    message = _message(f"ann@{domain.name}", {})
+    vm.fire("smtp_server_data", message, ConnectionMeta())
+    answer = vm.smtp_server_message_received(message, ConnectionMeta({"received_from": _CLIENT}))
+    return None if answer is None else f"mail from {domain.name} by SMTP is refused: {answer}"
+
+
+def _relay(vm: Vm, domain: str) -> str | None:
+    """Mail of strangers, but for greylisting: its store would be that of a node, if one runs on this host."""
+    settings = vm.listener_domain(domain, "192.0.2.25:25", ConnectionMeta({"received_from": _CLIENT}))
+    if settings is None or not settings.values["relay_to"]:
+        return "its mail is refused"
+    text = f"From: bob@stranger.example\r\nTo: ann@{domain}\r\nSubject: rehearsal\r\n\r\nHello\r\n"
+    message = Message("rehearsal", "bob@stranger.example", [f"ann@{domain}"], text.encode(), {})
+    if answer := vm.smtp_server_message_received(message, ConnectionMeta({"received_from": _CLIENT})):
+        return f"its mail is refused: {answer}"
+    protocol = vm.queue_config_of(message.queue_name).values.get("protocol") or {}
+    return None if protocol.get("smtp", {}).get("mx_list") else "its mail would go by MX, and so come back"
 
 
 def _tenant_act(vm: Vm, tenant: str, pool: str, domain: SendingDomain | None) -> Callable[[], str | None]:
