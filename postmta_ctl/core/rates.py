@@ -15,7 +15,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Events of a period, each counted when it happened and not when its message was sent."""
 
     queued: int = 0
-    """Recipients that the API accepted."""
+    """Recipients that the API, or by SMTP a node, accepted."""
     accepted: int = 0
     """Recipients whose message a node took: from us, or by SMTP."""
     delivered: int = 0
@@ -28,7 +28,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     """SMTP submissions that a node refused, and of the queued those that the policy of a node refused."""
     suppressed: int = 0
-    """Of the queued, recipients to whom nothing is sent since they are on the suppression list."""
+    """Recipients to whom nothing is sent since they are on the suppression list: of the queued, and refused by SMTP."""
     complained: int = 0
     """Complaints through feedback loops (RFC 5965)."""
     unsubscribed: int = 0
