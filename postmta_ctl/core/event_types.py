@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from postmta_ctl.core.errors import InputError
 
 EVENT_TYPES = {
-    "message.queued": "A message was accepted by the API; one event for each recipient.",
+    "message.queued": "A message was accepted, by the API or by SMTP; one event for each recipient.",
     "message.accepted": "A node has the message.",
     "message.delivered": "The recipient's server took it.",
     "message.deferred": "An attempt failed for now; the node tries again.",
