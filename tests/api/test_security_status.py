@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from postmta_ctl.clients.clamd import ClamdClient
 from postmta_ctl.clients.dns import SystemResolver
+from postmta_ctl.core.peer_address import parse_peer
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
 from postmta_ctl.settings import Settings
 from tests.api.blocklists_support import BAD, add_vmta, asking_two_lists, two_lists
@@ -51,7 +53,16 @@ async def test_of_a_fresh_installation(client: Any, ann: Any, zone: DnsServer) -
     assert (found["dnsbl"]["last_check_at"], found["dnsbl"]["listings"]) == (None, [])
     assert found["auto_block"]["active_blocks"] == 0
     assert found["last_24h"] == {"dnsbl_checks": 0, "spam_checks": 0, "av_scans": 0}
-    assert zone.asked == [], "looking at it asks nobody"
+    assert {found[name]["name"] for name in ("spam", "antivirus")} == {"builtin"}
+    assert "no antivirus engine is configured" in found["antivirus"]["detail"]
+    assert zone.asked == [], "looking at it asks no list"
+
+
+async def test_an_engine_that_is_away_is_told_so(client: Any, ann: Any, system: Any) -> None:
+    away = ClamdClient(parse_peer("127.0.0.1:1"))
+    client.app.state.system = dataclasses.replace(system, antivirus=away)
+    found = (await shown(client, ann))["antivirus"]
+    assert (found["name"], found["reachable"]) == ("clamd", False)
 
 
 async def test_greylisting_by_its_records(client: Any, ann: Any, db: Any, clock: Any) -> None:

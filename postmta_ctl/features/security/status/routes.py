@@ -9,7 +9,9 @@ from postmta_ctl.web import Caller, TheSystem, scope
 
 @get("/status", opt=scope("security:read"), summary="Security system status overview")
 async def security_status(system: TheSystem, principal: Caller) -> SecurityStatus:
-    """The state of each part, and what was checked in the last 24 hours. Asks no blocklist and no engine."""
+    """The state of each part, and what was checked in the last 24 hours.
+
+    Engines are asked whether they answer, blocklists are not: their health is that of the last test."""
     return await service.overview(system, principal)
 
 

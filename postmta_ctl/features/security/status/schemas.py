@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from postmta_ctl.clients.engines import EngineState
 from postmta_ctl.core.dnsbl import Health
 from postmta_ctl.features.security.greylisting.schemas import Inbound
 
@@ -71,5 +72,9 @@ class SecurityStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     greylisting: GreylistingStatus
     dnsbl: DnsblStatus
+    spam: EngineState
+    """What judges drafts."""
+    antivirus: EngineState
+    """What scans files; ``builtin``: nobody does, only their kind and structure are looked at."""
     auto_block: AutoBlockStatus
     last_24h: Checks

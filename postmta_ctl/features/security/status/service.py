@@ -1,4 +1,4 @@
-"""The overview: what each part knows of itself, read from the database; nobody outside is asked for it."""
+"""The overview: what each part knows of itself. Engines are asked whether they answer; no blocklist is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.core.periods import Period, latest
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.credits import queries as credits
+from postmta_ctl.features.security import engines
 from postmta_ctl.features.security.auto_block import service as auto_block
 from postmta_ctl.features.security.blocklists import catalogue
 from postmta_ctl.features.security.blocklists import queries as blocklists
@@ -30,10 +31,14 @@ DAY = timedelta(hours=24)
 async def overview(system: System, principal: Principal) -> SecurityStatus:
     """The state of each part."""
     last_day = latest(DAY, system.now())
+    # Before the database: an engine that does not answer takes seconds to be given up.
+    judging = await engines.describe(system)
     async with system.db.reading() as connection:
         return SecurityStatus(
             greylisting=await _greylisting(system, connection, principal, last_day),
             dnsbl=await _dnsbl(system, connection, principal),
+            spam=judging.spam,
+            antivirus=judging.antivirus,
             auto_block=AutoBlockStatus(**await auto_block.describe(connection, principal.organization_id)),
             last_24h=await _checks(connection, principal, last_day),
         )
