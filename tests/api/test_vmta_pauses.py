@@ -320,6 +320,21 @@ class TestAfterwards:
         await publish(db)
         assert await self.flushed(system, db, fleet) == [("n1", "acme.mx1", "a.test")]
 
+    async def test_the_pools_that_it_was_alone_in_are_tried(
+        self, client: Any, ann: Any, mx1: str, system: Any, db: Any, fleet: FakeFleet
+    ) -> None:
+        await made(client, ann, name="mx2", ip_address="192.0.2.11")
+        for name, members in (("alone", ["mx1"]), ("both", ["mx1", "mx2"]), ("other", ["mx2"])):
+            body = {"name": name, "members": [{"vmta": one} for one in members], "default": name == "alone"}
+            assert (await client.post("/api/v1/pools", json=body, headers=ann)).status_code == 201
+        for tenant in ("acme", "acme._alone", "acme._both", "acme._other", "acme.mx1"):
+            fleet.scheduled("n1", f"{tenant}@a.test", 2)
+        await switch(client, ann, mx1, "pause")
+        await switch(client, ann, mx1, "resume")
+        await publish(db)
+        flushed = [tenant for _, tenant, _ in await self.flushed(system, db, fleet)]
+        assert flushed == ["acme", "acme._alone", "acme.mx1"]
+
     async def test_a_node_that_fails_is_tried_again(
         self, client: Any, ann: Any, mx1: str, system: Any, db: Any, fleet: FakeFleet
     ) -> None:

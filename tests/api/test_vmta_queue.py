@@ -69,6 +69,16 @@ async def test_the_numbers_of_its_own_sources_are_added_up(client: Any, acme: An
     assert shown["nodes"] == [{"node": "n1", "ok": True, "detail": None}, {"node": "n2", "ok": True, "detail": None}]
 
 
+async def test_what_waits_for_its_pools_is_counted(client: Any, acme: Any, mx1: str, fleet: FakeFleet) -> None:
+    for name, members in (("news", [{"vmta": "mx1"}]), ("rest", [])):
+        body = {"name": name, "members": members, "default": name == "rest"}
+        assert (await client.post("/api/v1/pools", json=body, headers=acme)).status_code == 201
+    for tenant, size in (("acme", 1), ("acme._news", 10), ("acme._rest", 100), ("acme.mx1", 1000)):
+        fleet.scheduled("n1", f"{tenant}@a.test", size)
+    shown = await queue(client, acme, mx1)
+    assert (shown["scheduled_for_it"], shown["scheduled_for_any"]) == (1000, 10)
+
+
 async def test_a_node_that_is_away_is_named_and_not_counted_as_empty(
     client: Any, acme: Any, mx1: str, fleet: FakeFleet
 ) -> None:

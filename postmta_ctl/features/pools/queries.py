@@ -47,10 +47,14 @@ async def of_organization(connection: AsyncConnection, organization_id: str, pag
     return await _filled(connection, paging.apply(_POOL.where(pools.c.organization_id == organization_id), pools.c.id))
 
 
-async def of_all(connection: AsyncConnection) -> list[tuple[str, PoolRow]]:
-    """Every pool with the slug of its organization, sorted by both names."""
-    slugs = {row.id: row.slug for row in await connection.execute(select(organizations.c.id, organizations.c.slug))}
-    found = [(slugs[row.organization_id], row) for row in await _filled(connection, _POOL)]
+async def of_all(connection: AsyncConnection, organization_id: str | None = None) -> list[tuple[str, PoolRow]]:
+    """Every pool, or those of one organization, with the slug of its organization, sorted by both names."""
+    query, owners = _POOL, select(organizations.c.id, organizations.c.slug)
+    if organization_id is not None:
+        query = query.where(pools.c.organization_id == organization_id)
+        owners = owners.where(organizations.c.id == organization_id)
+    slugs = {row.id: row.slug for row in await connection.execute(owners)}
+    found = [(slugs[row.organization_id], row) for row in await _filled(connection, query)]
     # Sorted here: the order of texts is another in each database.
     return sorted(found, key=lambda one: (one[0], one[1].name))
 

@@ -12,13 +12,15 @@ import msgspec
 import structlog
 
 from postmta_ctl.clients.kumod import NodeAddress
-from postmta_ctl.compiler.names import tenant_name
 from postmta_ctl.core.queue_requests import QueueScope, flush
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
 from postmta_ctl.features.nodes.service import OFFLINE_AFTER
 from postmta_ctl.features.policy import queries as policy
+from postmta_ctl.features.pools import queries as pools
+from postmta_ctl.features.pools.queries import PoolRow
+from postmta_ctl.features.pools.ways import ways_out
 from postmta_ctl.features.queues.names import tenant_queue
 from postmta_ctl.features.vmtas import queries
 from postmta_ctl.features.vmtas.queries import VmtaRow
@@ -41,9 +43,10 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
 async def flush_resumed(system: System) -> None:
     """Flush on the nodes that run what the resumption came to, once all that are here do."""
     async with system.db.reading() as connection:
-        resumed = _resumed(await queries.of_all(connection))
-        if not resumed:
+        rows = await queries.of_all(connection)
+        if not any(row.resumed_at for _, row in rows):
             return
+        resumed = _resumed(rows, await pools.of_all(connection))
         waiting = {change.organization_id: change.created_at for change in reversed(await policy.pending(connection))}
         latest = await policy.latest(connection)
         nodes = _here(await all_nodes(connection), system.now())
@@ -58,15 +61,20 @@ async def flush_resumed(system: System) -> None:
                 await queries.flushed(connection, one.row)
 
 
-def _resumed(rows: list[tuple[str, VmtaRow]]) -> list[Resumed]:
+def _resumed(rows: list[tuple[str, VmtaRow]], all_pools: list[tuple[str, PoolRow]]) -> list[Resumed]:
     found = []
     for slug, row in rows:
         if row.resumed_at is None or row.is_paused:
             continue
-        others = [other for _, other in rows if other.organization_id == row.organization_id and other.id != row.id]
+        paused = {other.name: other.is_paused for owner, other in rows if owner == slug}
+        ways = ways_out(slug, paused, [pool for owner, pool in all_pools if owner == slug])
         # Mail that may leave from others as well was put off by receivers, who do not want it sooner.
-        alone = set() if any(not other.is_paused for other in others) else {tenant_name(slug)}
-        found.append(Resumed(row=row, tenants=frozenset({tenant_name(slug, row.name)} | alone)))
+        alone = {
+            tenant
+            for tenant, names in ways.items()
+            if row.name in names and all(paused[name] for name in names - {row.name})
+        }
+        found.append(Resumed(row=row, tenants=frozenset(alone)))
     return found
 
 

@@ -115,6 +115,11 @@ async def retired_version(connection: AsyncConnection, organization_id: str, nam
     return await connection.scalar(select(retired_vmtas.c.version).where(*_retired(organization_id, name))) or 0
 
 
+async def names_of(connection: AsyncConnection, organization_id: str) -> list[str]:
+    """Names of the organization's vMTAs."""
+    return list(await connection.scalars(select(vmtas.c.name).where(vmtas.c.organization_id == organization_id)))
+
+
 async def waiting_count(connection: AsyncConnection, row: VmtaRow) -> int:
     """Recipients whose mail must leave from this vMTA and that no node has taken yet."""
     query = (

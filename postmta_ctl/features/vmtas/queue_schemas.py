@@ -43,7 +43,7 @@ class VmtaQueue(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_for_it: int
     """On nodes, waiting for an attempt that this vMTA only may make."""
     scheduled_for_any: int
-    """On nodes, waiting for an attempt that any vMTA of the organization's pool may make, this one among them."""
+    """On nodes, waiting for an attempt that any vMTA of a pool may make, this one among them."""
     ready: int
     """On nodes, about to leave from this vMTA."""
     connections: int

@@ -17,6 +17,8 @@ from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
+from postmta_ctl.features.pools import queries as pool_queries
+from postmta_ctl.features.pools.ways import ways_out
 from postmta_ctl.features.queues.names import tenant_queue
 from postmta_ctl.features.vmtas import queries
 from postmta_ctl.features.vmtas.queries import Attempt
@@ -51,11 +53,15 @@ async def queue_of(system: System, principal: Principal, vmta_id: str) -> VmtaQu
         row = await find(connection, principal, vmta_id)
         here = await queries.waiting_count(connection, row)
         trouble = await queries.last_deferral(connection, row, now - LOOKING_BACK)
+        names = await queries.names_of(connection, row.organization_id)
+        pools = [pool for _, pool in await pool_queries.of_all(connection, row.organization_id)]
         nodes = [node for node in await all_nodes(connection) if node.online_since is not None]
     readings = await asyncio.gather(*(_read(system, node) for node in nodes))
     metrics = total(one.metrics for one in readings)
     sites = _sites((principal.organization, row.name), readings)
-    scheduled = _by_tenant(metrics)
+    scheduled, pinned = _by_tenant(metrics), tenant_name(principal.organization, row.name)
+    ways = ways_out(principal.organization, names, pools)
+    shared = {tenant for tenant, vmtas in ways.items() if row.name in vmtas} - {pinned}
     shown = shown_vmta(row)
     trouble = trouble or Attempt()
     return VmtaQueue(
@@ -64,8 +70,8 @@ async def queue_of(system: System, principal: Principal, vmta_id: str) -> VmtaQu
         state=shown.state,
         pause=shown.pause,
         here=here,
-        scheduled_for_it=scheduled[tenant_name(principal.organization, row.name)],
-        scheduled_for_any=scheduled[tenant_name(principal.organization)],
+        scheduled_for_it=scheduled[pinned],
+        scheduled_for_any=sum(scheduled[tenant] for tenant in shared),
         ready=sum(one.ready for one in sites),
         connections=sum(one.connections for one in sites),
         sites=sites[:MAX_SITES],
