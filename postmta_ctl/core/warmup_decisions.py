@@ -20,8 +20,8 @@ from postmta_ctl.core.warmup import Progress
 
 COMPLAINT_DAYS = 7
 """Complaints come days after the mail that they are about, so they are held against the deliveries of a week."""
-EASE = 1.5
-"""What a provider's cap grows by after a day that it took well: as much as the steepest schedule."""
+EASE = 1.25
+"""What a provider's cap grows by after a day that it took well."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -299,6 +299,9 @@ def _next_stage(progress: Progress, total: Figures, limits: Thresholds) -> Verdi
         return Verdict(progress=progress)
     reason = f"{total.delivered} of {allowance} delivered, {total.deferred} put off, {total.bounced} bounced"
     if progress.day == len(progress.allowances):
+        if progress.caps:
+            # Somebody takes less than is allowed: without a limit it would get all of it at once.
+            return Verdict(progress=progress)
         decision = _moved(progress, Kind.COMPLETED, progress.day, reason, total)
         return Verdict(progress=progress, decisions=(decision,), completed=True)
     decision = _moved(progress, Kind.ADVANCED, progress.day + 1, reason, total)

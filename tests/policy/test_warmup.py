@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.compiler.model import PolicyModel, VirtualMta
 from postmta_ctl.compiler.render import render
 from postmta_ctl.luavm.selector import SourceSelector
 
@@ -32,6 +32,7 @@ def hand_out(fleet: Any, serial: int, size: int, day: int = 200, **limits: int) 
 
 
 def write(fleet: Any, content: Any) -> None:
+    fleet.clock.advance(2)  # pools are kept for a second
     path = fleet.folder / "live" / "warmup.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content))
@@ -120,6 +121,43 @@ def test_a_provider_has_a_part_of_it(node: Any, domain: str) -> None:
     assert send(vm, 100, domain)[WARMING] == 5
     assert send(vm, 100, "gmail.com")[WARMING] == 0
     assert send(vm, 100)[WARMING] == 15, "what the provider refused is not lost"
+
+
+def test_a_pool_has_only_what_may_leave(node: Any) -> None:
+    runtime = node.runtime()
+    vm = runtime.start()
+
+    def pool() -> list[str]:
+        runtime.bump_epoch()
+        return [entry.name for entry in vm.egress_pool("acme").entries]
+
+    assert pool() == [ESTABLISHED]
+    hand_out(node, 1, 20)
+    assert pool() == [WARMING, ESTABLISHED]
+    hand_out(node, 2, 0)
+    assert pool() == [ESTABLISHED]
+
+
+def test_an_established_one_stays_in_the_second_place(fleet: Any, model: PolicyModel) -> None:
+    warming = [
+        VirtualMta(
+            organization="acme",
+            name=f"new-{number}",
+            address=f"192.0.2.{20 + number}",
+            ehlo_domain="new.acme.example",
+            state="warming",
+        )
+        for number in (1, 2, 3)
+    ]
+    established = tuple(one for one in model.vmtas if one.state == "active")
+    fleet.publish(render(msgspec.structs.replace(model, vmtas=(*established, *warming))), release=8)
+    runtime = fleet.runtime()
+    vm = runtime.start()
+    open_ones = {f"acme.new-{number}": {"serial": 1, "size": 5, "day": 5, "limits": {}} for number in (2, 3)}
+    write(fleet, {"serial": 1, "vmtas": open_ones})
+    runtime.bump_epoch()
+    pool = [entry.name for entry in vm.egress_pool("acme").entries]
+    assert pool == ["acme.new-3.r1", "acme.mx-1.r1", "acme.new-2.r1"]
 
 
 def test_a_provider_that_takes_no_more_gets_none(node: Any) -> None:

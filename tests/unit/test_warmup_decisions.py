@@ -54,6 +54,12 @@ def test_after_the_last_good_day_it_is_established() -> None:
     assert kinds(verdict.decisions) == ["completed"]
 
 
+def test_it_is_not_established_while_a_provider_takes_less_than_all() -> None:
+    verdict = on(replace(OPEN, day=4, caps={"yahoo": 50}), TUESDAY, Figures(delivered=800))
+    assert not verdict.completed
+    assert verdict.progress.day == 4
+
+
 def test_too_many_deferrals_hold_the_stage_and_it_goes_on_by_itself() -> None:
     bad = Figures(delivered=90, deferred=10)
     held = decide(OPEN, {"a": bad}, bad, TUESDAY)
@@ -129,7 +135,8 @@ def test_a_held_provider_gets_more_with_each_good_day_until_nothing_holds_it() -
         day = MONDAY + timedelta(days=number)
         progress = decide(progress, {"gmail": Figures(delivered=20)}, GOOD, day).progress
         caps.append(progress.caps.get("gmail"))
-    assert caps == [45, 68, None, None, None]
+    assert caps == [38, 48, 60, 75, 94]
+    assert decide(progress, {"gmail": Figures(delivered=20)}, GOOD, day + timedelta(days=1)).progress.caps == {}
 
 
 def test_a_pause_by_hand_keeps_the_stage_and_judges_nothing() -> None:

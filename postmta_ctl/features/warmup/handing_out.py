@@ -142,11 +142,14 @@ async def _tell(
     content = file_content(known.serial, governed, here, node_count)
     digest = hashlib.sha256(content).hexdigest()
     folder = Path(row.policy_dir)
-    if digest == known.digest or not await asyncio.to_thread(folder.is_dir):
+    if (digest == known.digest and not known.bump_again) or not await asyncio.to_thread(folder.is_dir):
         return
+    held = {vmta_id: ticket for (node_id, vmta_id), ticket in tickets.items() if node_id == row.id}
+    is_switched = digest != known.digest and (known.digest is None or _open(held) != _open(here))
     error = await _bring(system, row, folder, content)
     async with system.db.transaction() as connection:
-        await ticket_queries.note(connection, row.id, digest=None if error else digest, error=error)
+        told = {"digest": None if error else digest, "bump_again": is_switched or error is not None, "error": error}
+        await ticket_queries.note(connection, row.id, **told)
 
 
 def file_content(serial: int, governed: list[Governed], tickets: Mapping[str, Ticket], node_count: int = 1) -> bytes:
@@ -169,6 +172,11 @@ def file_content(serial: int, governed: list[Governed], tickets: Mapping[str, Ti
             found[name] = {"serial": ticket.serial, "size": ticket.size, "day": day, "limits": ticket.limits}
     content = msgspec.json.encode({"serial": serial, "vmtas": found}, order="sorted")
     return msgspec.json.format(content, indent=1) + b"\n"
+
+
+def _open(tickets: Mapping[str, Ticket]) -> set[str]:
+    """The vMTAs that stand in the node's pools."""
+    return {vmta_id for vmta_id, ticket in tickets.items() if ticket.size}
 
 
 async def _bring(system: System, row: NodeRow, folder: Path, content: bytes) -> str | None:

@@ -22,6 +22,8 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     serial: int = 0
     online_since: datetime | None = None
     digest: str | None = None
+    bump_again: bool = False
+    """A queue may have met a pool cached just before the epoch, and keeps it until the next one."""
     error: str | None = None
 
 

@@ -856,6 +856,7 @@ def upgrade() -> None:
             nullable=True,
             comment="SHA-256 of what the node was told last; null: it has to be told again",
         ),
+        sa.Column("bump_again", sa.Boolean(), nullable=False, comment="its pools may be those from before"),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["node_id"], ["nodes.id"], name=op.f("fk_warmup_nodes_node_id_nodes"), ondelete="CASCADE"
