@@ -84,6 +84,18 @@ def test_mail_by_http_may_name_the_pool(fleet: Any, vm: Any) -> None:
     assert message.queue_name == "acme._news@example.org"
 
 
+def test_mail_by_smtp_leaves_from_the_pool_of_its_domain(fleet: Any, vm: Any) -> None:
+    queues = {}
+    for sender in ("a@acme.example", "a@news.acme.example"):
+        message = fleet.message(sender)
+        assert vm.smtp_server_message_received(message) is None
+        queues[sender] = message.queue_name
+    assert queues == {
+        "a@acme.example": "acme._news@example.org",
+        "a@news.acme.example": "acme@example.org",
+    }
+
+
 def test_a_policy_with_pools_validates_itself(fleet: Any, vm: Any) -> None:
     vm.fire("validate_config")
     assert not vm.node.validation_failed
