@@ -7,18 +7,19 @@ provider, or the organization as a whole. The counts are kept in slots of five m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
 from postmta_ctl.core.bounce_rules import BounceClass
 from postmta_ctl.core.bounces import is_hard
 
-SLOT = timedelta(minutes=5)
+SLOT_MINUTES = 5
+SLOT = timedelta(minutes=SLOT_MINUTES)
 LONGEST_WINDOW = timedelta(days=7)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Scope(StrEnum):
@@ -111,6 +112,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         return self.count / self.volume
 
 
+@lru_cache(maxsize=1000)
 def outcomes(event_type: str, bounce_class: str) -> tuple[Outcome, ...]:
     """What an event counts as; nothing for most types.
 
@@ -145,8 +147,8 @@ def judge(limit: Limit, counts: Mapping[str, int]) -> Measurement | None:
 
 
 def slot_of(moment: datetime) -> datetime:
-    """The beginning of the slot that a moment is in."""
-    return moment - (moment - _EPOCH) % SLOT
+    """The beginning of the slot that a moment (UTC) is in."""
+    return moment.replace(minute=moment.minute // SLOT_MINUTES * SLOT_MINUTES, second=0, microsecond=0)
 
 
 def window_start(now: datetime, length: timedelta, ended_at: datetime | None = None) -> datetime:

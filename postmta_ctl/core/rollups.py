@@ -99,13 +99,16 @@ def tally(facts: Iterable[Fact]) -> Tally:
 
 
 def _add_outcomes(counts: Tally, fact: Fact) -> None:
-    slot = auto_block.slot_of(fact.at)
+    found = auto_block.outcomes(fact.type, fact.bounce_class)
+    if not found:
+        return
+    slot, owner = auto_block.slot_of(fact.at), fact.organization_id
     scopes = ((Scope.DOMAIN, fact.sending_domain), (Scope.VMTA, fact.vmta), (Scope.PROVIDER, fact.provider))
-    for outcome in auto_block.outcomes(fact.type, fact.bounce_class):
-        counts.outcomes[fact.organization_id, Scope.ORGANIZATION.value, slot, "", outcome.value] += 1
+    for outcome in found:
+        counts.outcomes[owner, Scope.ORGANIZATION, slot, "", outcome] += 1
         for scope, value in scopes:
             if value:
-                counts.outcomes[fact.organization_id, scope.value, slot, value, outcome.value] += 1
+                counts.outcomes[owner, scope, slot, value, outcome] += 1
 
 
 def _properties(fact: Fact) -> list[tuple[str, str]]:
