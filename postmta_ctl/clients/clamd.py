@@ -16,7 +16,7 @@ from postmta_ctl.errors import EngineFailed
 NAME = "clamd"
 _CHUNK = 64 * 1024
 _MAX_REPLY = 4096
-_FOUND = " FOUND"
+_STREAM, _FOUND = "stream: ", " FOUND"
 _HEURISTICS = ("Heuristics.", "PUA.")
 """What such signatures recognise is a habit of malware, a limit that was exceeded or an unwanted program."""
 
@@ -73,10 +73,9 @@ def read_reply(text: str) -> FileScan:
     """
     if text.startswith("INSTREAM size limit exceeded"):
         return FileScan(status="not_scanned", detail=f"the file is larger than {NAME} takes (StreamMaxLength)")
-    answer = text.removeprefix("stream: ")
-    if answer == "OK":
+    if text == "stream: OK":
         return FileScan(status="clean")
-    if answer.endswith(_FOUND):
-        signature = answer.removesuffix(_FOUND)
+    if text.startswith(_STREAM) and text.endswith(_FOUND):
+        signature = text.removeprefix(_STREAM).removesuffix(_FOUND)
         return FileScan(status="suspicious" if signature.startswith(_HEURISTICS) else "infected", signature=signature)
     raise EngineFailed(f"{NAME} answered: {text[:200]}")

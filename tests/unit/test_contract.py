@@ -28,8 +28,6 @@ PENDING = {
     "POST /api/v1/messages/simulate-delivery",
     "POST /api/v1/security/auto-block/toggle",
     "POST /api/v1/security/auto-block/{id:str}/resolve",
-    "POST /api/v1/security/av-scan",
-    "POST /api/v1/security/spam-score",
     "POST /api/v1/vmtas/{vmta_id:str}/pause",
     "POST /api/v1/vmtas/{vmta_id:str}/resume",
     "PUT /api/v1/domains/{domain_id:str}/bimi",

@@ -178,4 +178,5 @@ def _mail(data: bytes, budget: Budget) -> Iterator[Member]:
         if len(found) > budget.octets:
             yield _too_much(name, len(found), budget)
         else:
-            yield Member(name=name, data=found, content_type=part.get_content_type())
+            declared = part.get_content_type() if "Content-Type" in part else ""
+            yield Member(name=name, data=found, content_type=declared)

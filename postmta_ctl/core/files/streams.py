@@ -11,6 +11,7 @@ from typing import Protocol
 
 import zstandard
 
+_MAX_STREAMS = 100
 _LZMA_MEMORY = 64 * 1024 * 1024
 _ZSTD_WINDOW = 8 * 1024 * 1024
 
@@ -66,19 +67,21 @@ def inflate(data: bytes, limit: int) -> bytes:
 
 def _unpack_streams(make: Callable[[], _Decompressor], data: bytes, limit: int) -> bytes:
     """Several streams may follow each other in a file (RFC 1952 §2.2); what is no stream after the first is ignored."""
-    found = io.BytesIO()
-    for index in range(100):
-        if index and not data.startswith(b"\x1f\x8b"):
-            break
+    found, magic = io.BytesIO(), data[:2]
+    for _ in range(_MAX_STREAMS):
         decompressor = make()
         found.write(decompressor.decompress(data, limit + 1 - found.tell()))
+        if found.tell() > limit:
+            return found.getvalue()
+        if not decompressor.eof:
+            raise DamagedStream("it ends too early")
         data = decompressor.unused_data
-        if found.tell() > limit or not decompressor.eof or not data:
-            break
-    return found.getvalue()
+        if not data.startswith(magic):
+            return found.getvalue()
+    raise DamagedStream(f"it has more than {_MAX_STREAMS} streams")
 
 
 def _unpack_zstd(data: bytes, limit: int) -> bytes:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    with decompressor.stream_reader(io.BytesIO(data)) as reader:
+    with decompressor.stream_reader(io.BytesIO(data), read_across_frames=True) as reader:
         return reader.read(limit + 1)
