@@ -48,6 +48,7 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
         "update_pool": {"domains": ["other.example.com"]},
         "create_vmta": {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"},
         "import_suppressions": b"address\nimported@example.org\n",
+        "credits_update_alert": {"threshold": 50},
         "billing_assign_plan": {"plan": "starter"},
         "billing_upgrade_plan": {"plan": "growth"},
         "billing_downgrade_plan": {"plan": "starter"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import InsufficientCredits
@@ -21,8 +21,9 @@ from postmta_ctl.features.messages import service as messages
 from postmta_ctl.features.messages.schemas import SendRequest
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
-from postmta_ctl.store.tables import credit_entries, events, recipients
+from postmta_ctl.store.tables import credit_entries, events, outbox, recipients
 from tests.api.credits_support import CATALOGUE, MAIL, email, organization_of, sums_equal_balances
+from tests.conftest import verify_domain
 
 FRESH = {"email": (10, 0), "spam_check": (0, 0), "av_scan": (5, 0), "dnsbl_check": (0, 0)}
 
@@ -408,3 +409,79 @@ async def test_any_mixture_of_doings_leaves_the_sums_equal(client: Any, ann: Any
     assert kinds == {"grant", "reserve", "consume", "settle", "refund"}
     for one, headers in zip(organizations, (ann, bob), strict=True):
         assert (await email(client, headers))[1] == held.count(one)
+
+
+@pytest.fixture
+async def notices(client: Any, resolver: Any, system: Any, here: Any, ann: Any) -> None:
+    """The installation sends mail of its own, as the organization ``acme``."""
+    await verify_domain(client, resolver, ann, "post.example")
+    chosen = {"notice_from": "Billing <billing@post.example>", "notice_organization": "acme"}
+    for one in (system, here):
+        object.__setattr__(one, "settings", msgspec.structs.replace(one.settings, **chosen))
+
+
+async def notices_of(client: Any, headers: Any) -> list[Any]:
+    found: list[Any] = (await client.get("/api/v1/messages?tag=notice", headers=headers)).json()["data"]
+    return found
+
+
+@pytest.mark.usefixtures("notices")
+async def test_a_low_balance_is_told_by_mail_too(client: Any, ann: Any, bob: Any, here: Any) -> None:
+    body = {"type": "av_scan", "threshold": 5, "emails": ["ops@bolt.test", "Boss <boss@bolt.test>"]}
+    made = await client.post("/api/v1/credits/alerts", json=body, headers=bob)
+    assert (made.status_code, made.json()["emails"]) == (201, ["ops@bolt.test", "boss@bolt.test"])
+    await client.get("/api/v1/credits", headers=bob)
+    for _ in range(3):
+        await watch_balances(here)
+    (sent,) = await notices_of(client, ann)
+    assert (sent["from"], sent["subject"]) == ("billing@post.example", "bolt: 5 av scan credits left")
+    people = (await client.get(f"/api/v1/messages/{sent['id']}", headers=ann)).json()["recipients"]
+    assert sorted(one["address"] for one in people) == ["boss@bolt.test", "ops@bolt.test"]
+    async with here.db.reading() as connection:
+        assert await connection.scalar(select(func.count()).select_from(outbox)) == 2, "durable, for the relay"
+
+
+@pytest.mark.usefixtures("notices")
+async def test_an_alert_is_told_though_its_mail_cannot_be_sent(client: Any, ann: Any, here: Any) -> None:
+    spent = {"type": "email", "amount": 10}
+    body = {"type": "email", "threshold": 5, "emails": ["ops@acme.test"]}
+    alert = (await client.post("/api/v1/credits/alerts", json=body, headers=ann)).json()
+    assert (await client.post("/api/v1/credits/consume", json=spent, headers=ann)).status_code == 200
+    await watch_balances(here)
+    assert await notices_of(client, ann) == [], "there is no credit for it"
+    shown = (await client.get(f"/api/v1/credits/alerts/{alert['id']}", headers=ann)).json()
+    assert shown["fired_at"] is not None
+    async with here.db.reading() as connection:
+        query = select(func.count()).where(events.c.type == "credits.low")
+        assert await connection.scalar(query) == 1
+    await sums_equal_balances(here.db)
+
+
+async def test_mail_is_only_promised_where_it_can_be_sent(client: Any, ann: Any) -> None:
+    body = {"type": "email", "threshold": 5, "emails": ["ops@acme.test"]}
+    answer = await client.post("/api/v1/credits/alerts", json=body, headers=ann)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "not_configured")
+
+
+@pytest.mark.usefixtures("notices")
+async def test_alerts_are_changed_by_version(client: Any, ann: Any, here: Any) -> None:
+    made = (await client.post("/api/v1/credits/alerts", json={"type": "email", "threshold": 20}, headers=ann)).json()
+    await client.post("/api/v1/credits/alerts", json={"type": "email", "threshold": 30}, headers=ann)
+    await client.get("/api/v1/credits", headers=ann)
+    await watch_balances(here)
+    path = f"/api/v1/credits/alerts/{made['id']}"
+    known = await client.get(path, headers=ann)
+    assert known.json()["fired_at"] is not None
+    changed = await client.put(
+        path, json={"emails": ["a@acme.test"]}, headers=ann | {"If-Match": known.headers["etag"]}
+    )
+    assert (changed.json()["emails"], changed.json()["fired_at"]) == (["a@acme.test"], known.json()["fired_at"])
+    stale = await client.put(path, json={"threshold": 4}, headers=ann | {"If-Match": known.headers["etag"]})
+    assert stale.status_code == 412
+    assert (await client.put(path, json={"threshold": 30}, headers=ann)).status_code == 409
+    lower = await client.put(path, json={"threshold": 4}, headers=ann)
+    assert (lower.json()["threshold"], lower.json()["fired_at"]) == (4, None)
+    for wrong in ({"emails": ["nobody"]}, {"threshold": -1}, {"type": "av_scan"}, {"emails": ["a@b.test"] * 11}):
+        assert (await client.put(path, json=wrong, headers=ann)).status_code in (400, 422), wrong
+    assert (await client.delete(path, headers=ann | {"If-Match": known.headers["etag"]})).status_code == 412
+    assert (await client.delete(path, headers=ann)).status_code == 204

@@ -18,6 +18,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str
     type: str
     threshold: int
+    emails: list[str]
     fired_at: datetime | None
     created_at: datetime
 
@@ -42,10 +43,19 @@ async def of_organization(connection: AsyncConnection, organization_id: str) -> 
     return [AlertRow(**row) for row in rows.mappings()]
 
 
-async def by_id(connection: AsyncConnection, organization_id: str, alert_id: str) -> AlertRow | None:
-    """An alert of the organization, locked until the transaction ends."""
+async def change(connection: AsyncConnection, row: AlertRow) -> None:
+    """Write an alert as it is in the row."""
+    values = {"threshold": row.threshold, "emails": row.emails, "fired_at": row.fired_at}
+    await connection.execute(update(credit_alerts).where(credit_alerts.c.id == row.id).values(values))
+
+
+async def by_id(
+    connection: AsyncConnection, organization_id: str, alert_id: str, *, lock: bool = False
+) -> AlertRow | None:
+    """An alert of the organization; ``lock`` keeps others from changing it until the transaction ends."""
     owned = (credit_alerts.c.id == alert_id, credit_alerts.c.organization_id == organization_id)
-    row = (await connection.execute(select(credit_alerts).where(*owned).with_for_update())).mappings().one_or_none()
+    query = select(credit_alerts).where(*owned)
+    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().one_or_none()
     return None if row is None else AlertRow(**row)
 
 

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from litestar import Router, delete, get, post
+from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from postmta_ctl.features.credits import alerts, service, usage
@@ -11,6 +11,7 @@ from postmta_ctl.features.credits.schemas import (
     Alert,
     AlertCreate,
     Alerts,
+    AlertUpdate,
     Balance,
     Balances,
     Consume,
@@ -21,7 +22,7 @@ from postmta_ctl.features.credits.schemas import (
     Usage,
 )
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import Caller, Paging, TheSystem, scope, sortable
+from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, sortable, tagged
 
 FirstDay = Annotated[date | None, QueryParameter(name="from", description="First day, in UTC")]
 LastDay = Annotated[date | None, QueryParameter(name="to", description="Last day; today if absent")]
@@ -86,14 +87,28 @@ async def list_alerts(system: TheSystem, principal: Caller) -> Alerts:
 
 @post("/alerts", opt=scope("credits:write"), summary="Set credit alert threshold")
 async def create_alert(system: TheSystem, principal: Caller, data: JSONBody[AlertCreate]) -> Alert:
-    """Sends the event ``credits.low`` once each time the available credits fall to the threshold."""
+    """Sends the event ``credits.low``, and mail if asked to, once each time the credits fall to the threshold."""
     return await alerts.create(system, principal, data)
 
 
+@get("/alerts/{alert_id:str}", opt=scope("credits:read"), summary="Get a credit alert threshold")
+async def get_alert(system: TheSystem, principal: Caller, alert_id: FromPath[str]) -> Response[Alert]:
+    """The ``ETag`` names this version; see ``If-Match`` of the changes."""
+    return tagged(await alerts.get(system, principal, alert_id))
+
+
+@put("/alerts/{alert_id:str}", opt=scope("credits:write"), summary="Update a credit alert threshold")
+async def update_alert(
+    system: TheSystem, principal: Caller, alert_id: FromPath[str], data: JSONBody[AlertUpdate], unchanged: Unchanged
+) -> Response[Alert]:
+    """Another threshold fires anew if the balance is below it."""
+    return tagged(await alerts.update(system, principal, alert_id, data, unchanged))
+
+
 @delete("/alerts/{alert_id:str}", opt=scope("credits:write"), summary="Delete a credit alert threshold")
-async def delete_alert(system: TheSystem, principal: Caller, alert_id: FromPath[str]) -> None:
+async def delete_alert(system: TheSystem, principal: Caller, alert_id: FromPath[str], unchanged: Unchanged) -> None:
     """It fires no more."""
-    await alerts.delete(system, principal, alert_id)
+    await alerts.delete(system, principal, alert_id, unchanged)
 
 
 @post("/grant", opt=scope("credits:grant") | {"errors": ("404",)}, summary="Grant credits to an organization")
@@ -113,6 +128,8 @@ router = Router(
         list_packages,
         list_alerts,
         create_alert,
+        get_alert,
+        update_alert,
         delete_alert,
         grant_credits,
     ],

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from postmta_ctl.core.ledger import CreditType
 
@@ -133,6 +133,15 @@ class AlertCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     type: CreditType
     threshold: Annotated[int, Meta(ge=0, le=10**12)]
+    emails: Annotated[list[str], Meta(max_length=10)] = []
+    """Who is told by mail, beside the event ``credits.low``."""
+
+
+class AlertUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is absent stays. Another threshold fires anew."""
+
+    threshold: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
+    emails: Annotated[list[str], Meta(max_length=10)] | UnsetType = UNSET
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +150,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     type: CreditType
     threshold: int
+    emails: list[str]
     fired_at: datetime | None
     """When it fired for the present shortage; null while there is enough."""
     created_at: datetime

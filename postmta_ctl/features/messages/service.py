@@ -93,6 +93,16 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
     return await _once(system, principal, once, work)
 
 
+async def accept(system: System, connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
+    """Accept one message in the caller's own transaction.
+
+    Raises:
+        DomainNotVerified: The From domain is not a verified domain of the organization.
+        InsufficientCredits: The balance does not cover its recipients.
+    """
+    await _accept(system, connection, principal, [await placed(connection, principal, message)])
+
+
 async def send_batch(system: System, principal: Principal, request: BatchRequest, once: Idempotency | None) -> Answer:
     """Accept the good ones of up to 100 messages, all in one transaction, and say what is wrong with the others.
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata, organization_column
-from postmta_ctl.store.types import Timestamp
+from postmta_ctl.store.types import Json, Timestamp
 
 _CONSUMED = text("entry = 'consume' AND reference IS NOT NULL")
 
@@ -64,6 +64,7 @@ credit_alerts = Table(
     organization_column(),
     Column("type", String(16), nullable=False),
     Column("threshold", BigInteger, nullable=False),
+    Column("emails", Json, nullable=False, comment="who is told by mail"),
     Column("fired_at", Timestamp, comment="when the balance last fell to the threshold; null while it is above"),
     created_column(),
     UniqueConstraint("organization_id", "type", "threshold"),
