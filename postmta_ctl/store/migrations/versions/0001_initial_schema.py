@@ -342,6 +342,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.String(length=36), nullable=False),
         sa.Column("type", sa.String(length=16), nullable=False),
         sa.Column("threshold", sa.BigInteger(), nullable=False),
+        sa.Column("emails", types.Json(), nullable=False, comment="who is told by mail"),
         sa.Column(
             "fired_at",
             types.Timestamp(),
