@@ -83,7 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bounce_domain: str = ""
     """Host part of VERP envelope senders; empty: ``bounce.`` and the host of ``public_url``."""
     tracking_host: str = ""
-    """What customers' tracking domains point to; empty: the host of ``public_url``."""
+    """What customers' own tracking hosts (``track.`` and their domain) point to; empty: the host of ``public_url``.
+    Links there begin with ``https://``, so what stands before this API must get certificates for such names by
+    itself, as Caddy does on demand; it may ask ``/track/host?domain=…`` whether a name is one of them."""
     master_key: str = msgspec.field(default="")
     """32 bytes as 64 hexadecimal digits, under which private keys are encrypted; empty: made in ``data_dir``."""
     jwt_secret: str = ""

@@ -1,7 +1,7 @@
 """Judging a domain's SPF record (RFC 7208).
 
 Only the record itself is read: what its includes lead to, and the limit of ten look-ups over all of them
-(§4.6.4), is for whoever may ask DNS. What one record alone spends of the ten is counted.
+(§4.6.4), is for :mod:`postmta_ctl.core.spf_evaluation`. What one record alone spends of the ten is counted.
 """
 
 from __future__ import annotations
@@ -41,9 +41,14 @@ def parse_spf(record: str) -> list[Term]:
     return [_term(text) for text in record.split(" ")[1:] if text]
 
 
+def spf_records(found: Sequence[str]) -> list[str]:
+    """Those of the TXT records that are SPF."""
+    return [text for text in found if _RECORD.match(text)]
+
+
 def judge_spf(include: str, found: Sequence[str]) -> Verdict:
     """Judge the TXT records found at a domain: whether just one of them is SPF, and includes the host ``include``."""
-    records = [text for text in found if _RECORD.match(text)]
+    records = spf_records(found)
     if not records:
         return missing("There is no SPF record at this name.")
     if len(records) > 1:

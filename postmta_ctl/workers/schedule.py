@@ -10,6 +10,7 @@ from postmta_ctl.features.auth.sessions import forget_sessions
 from postmta_ctl.features.billing.subscriptions import renew_ended
 from postmta_ctl.features.credits.alerts import watch_balances
 from postmta_ctl.features.domains.rotation_job import rotate_keys
+from postmta_ctl.features.domains.verification import recheck_domains
 from postmta_ctl.features.live_data.jobs import refresh_live_data
 from postmta_ctl.features.messages.cancelling import cancel_at_nodes
 from postmta_ctl.features.messages.relay import relay
@@ -45,6 +46,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
     Job(name="live data", every=1.0, run=refresh_live_data),
+    Job(name="check domains again", every=10.0, run=recheck_domains),
     Job(name="rotate DKIM keys", every=5.0, run=rotate_keys),
     Job(name="deliver webhooks", every=0.1, run=deliver_webhooks),
     Job(name="forget webhook deliveries", every=60.0, run=forget_deliveries),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -105,6 +105,18 @@ async def of_id(connection: AsyncConnection, domain_id: str, *, lock: bool = Fal
     """A domain, whosever it is: for jobs."""
     query = _DOMAIN.where(domains.c.id == domain_id)
     return _row(await connection.execute(query.with_for_update() if lock else query))
+
+
+async def lease_checks(
+    connection: AsyncConnection, now: datetime, *, limit: int, lifetime: timedelta
+) -> list[DomainRow]:
+    """The domains that are due to be checked; due again after the lease, should this process die."""
+    due = _DOMAIN.where(domains.c.next_check_at <= now).order_by(domains.c.next_check_at).limit(limit)
+    found = (await connection.execute(due.with_for_update(skip_locked=True))).mappings()
+    rows = [DomainRow(**row) for row in found]
+    leased = domains.c.id.in_([row.id for row in rows])
+    await connection.execute(update(domains).where(leased).values(next_check_at=now + lifetime))
+    return rows
 
 
 async def check_soon(connection: AsyncConnection, row: DomainRow, now: datetime) -> None:

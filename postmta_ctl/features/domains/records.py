@@ -40,6 +40,46 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     record: dns_records.DnsRecord
     verdict: Verdict
     found: list[str]
+    last_known: str | None = None
+    """The verdict when DNS last had an answer; what it does not tell changes nothing."""
+
+
+def kept_checks(row: DomainRow) -> dict[tuple[str, str, str], Judged]:
+    """What the last check found, by type, name and value of the record."""
+    return {_place(one): one for one in msgspec.convert(row.checks or [], list[Judged])}
+
+
+def _place(one: Judged) -> tuple[str, str, str]:
+    return one.record.type, one.record.name, one.record.value
+
+
+def remembering(row: DomainRow, judged: Sequence[Judged]) -> list[Judged]:
+    """The results of a check, each with the last verdict that DNS had an answer for."""
+    before = kept_checks(row)
+    return [msgspec.structs.replace(one, last_known=_last_known(one, before.get(_place(one)))) for one in judged]
+
+
+def _last_known(one: Judged, before: Judged | None) -> str | None:
+    if one.verdict.verdict != "unknown":
+        return one.verdict.verdict
+    return before.last_known if before else None
+
+
+def were_gone(row: DomainRow, judged: Sequence[Judged]) -> bool:
+    """Whether a required record that is not as it should be was not so at the last check either."""
+    before = kept_checks(row)
+    gone = [one for one in judged if one.record.required and one.verdict.verdict in ("missing", "wrong")]
+    return any(_place(one) in before and before[_place(one)].last_known in ("missing", "wrong") for one in gone)
+
+
+def changed(before: DomainRow, after: DomainRow) -> list[Judged]:
+    """The records whose verdict is another than when DNS last had an answer."""
+    earlier = kept_checks(before)
+    return [
+        one
+        for place, one in kept_checks(after).items()
+        if place in earlier and earlier[place].last_known is not None and earlier[place].last_known != one.last_known
+    ]
 
 
 def expected(settings: Settings, row: DomainRow, keys: Sequence[KeyRow]) -> list[dns_records.DnsRecord]:

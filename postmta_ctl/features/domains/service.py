@@ -11,6 +11,7 @@ from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core import rechecks
 from postmta_ctl.core.domain_names import MAX_NAME, parse_mail_domain
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import AlreadyExists, InUse, InvalidRequest, NotFound
@@ -68,6 +69,7 @@ def _claim(system: System, principal: Principal, name: str) -> DomainRow:
         checks=None,
         checked_at=None,
         verified_at=None,
+        next_check_at=now + rechecks.FIRST,
         created_at=now,
     )
 

@@ -87,7 +87,8 @@ def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
     """One recipient as it is given to a node, with links of its own."""
     html = one.content.html
     if html is not None:
-        html = links.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
+        tracked = links.at(one.tracking_host)
+        html = tracked.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
     return InjectItem(
         rid=one.recipient_id,
         address=one.address,

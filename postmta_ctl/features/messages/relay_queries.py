@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.mime import Content
 from postmta_ctl.core.status import TERMINAL
-from postmta_ctl.store.tables import events, message_contents, messages, organizations, outbox, recipients
+from postmta_ctl.store.tables import domains, events, message_contents, messages, organizations, outbox, recipients
 
 _decode = msgspec.msgpack.Decoder(Content).decode
 
@@ -34,6 +34,8 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str
     domain: str
     """Of the From header."""
+    tracking_host: str | None = None
+    """The domain's own host for tracking links."""
     campaign: str | None
     track_opens: bool
     track_clicks: bool
@@ -82,11 +84,16 @@ async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list
             messages.c.unsubscribe,
             messages.c.organization_id,
             messages.c.domain,
+            domains.c.tracking_host,
             messages.c.created_at.label("accepted_at"),
         )
         .join_from(outbox, recipients, outbox.c.recipient_id == recipients.c.id)
         .join(messages, messages.c.id == outbox.c.message_id)
         .join(organizations, organizations.c.id == messages.c.organization_id)
+        .outerjoin(
+            domains,
+            (domains.c.organization_id == messages.c.organization_id) & (domains.c.name == messages.c.domain),
+        )
         .where(outbox.c.recipient_id.in_(recipient_ids))
         .order_by(outbox.c.recipient_id)
     )

@@ -15,6 +15,7 @@ from postmta_ctl.compiler.names import shard_file, shard_of
 from postmta_ctl.core.inject import InjectItem
 from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
@@ -55,8 +56,10 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
             raise Conflict("No policy has been published yet.", code="no_release")
         waiting = await releases.pending(connection)
         bundle = await _bundle(connection, release.number, message.sender.domain)
+        domain = await domains.by_name(connection, principal.organization_id, message.sender.domain)
+    tracking_host = domain.tracking_host if domain else None
     message = message.without(held_back)
-    items = [_item(system, principal, message, one) for one in message.waiting]
+    items = [_item(system, principal, message, one, tracking_host) for one in message.waiting]
     found = await asyncio.to_thread(_run, bundle, items, system.now())
     people = [*found, *(_suppressed(one) for one in message.recipients if one.status == "suppressed")]
     problems = [*_of_message(message), *_of_recipients(people)]
@@ -75,7 +78,9 @@ async def _bundle(connection: AsyncConnection, number: int, domain: str) -> Bund
     return await load_bundle(connection, needed)
 
 
-def _item(system: System, principal: Principal, message: NewMessage, recipient: NewRecipient) -> InjectItem:
+def _item(
+    system: System, principal: Principal, message: NewMessage, recipient: NewRecipient, tracking_host: str | None
+) -> InjectItem:
     request = message.request
     leased = Leased(
         recipient_id=recipient.id,
@@ -84,6 +89,7 @@ def _item(system: System, principal: Principal, message: NewMessage, recipient: 
         organization=principal.organization,
         organization_id=principal.organization_id,
         domain=message.sender.domain,
+        tracking_host=tracking_host,
         vmta=request.vmta,
         pool=message.pool,
         campaign=message.campaign,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.core.providers import OTHER, well_known
 from postmta_ctl.core.rollups import Fact
 from postmta_ctl.store import rollups
-from postmta_ctl.store.tables import events, messages, recipients
+from postmta_ctl.store.tables import domains, events, messages, recipients
 
 
 async def insert_event(
@@ -61,6 +61,15 @@ async def insert_event(
     )
     await rollups.count(connection, [fact])
     return event
+
+
+async def is_tracking_host(connection: AsyncConnection, host: str) -> bool:
+    """Whether a domain that is held has this host for its tracking links."""
+    name = host.partition(".")[2]
+    known = select(domains.c.id).where(
+        domains.c.name == name, domains.c.tracking_host == host, domains.c.verified_at.is_not(None)
+    )
+    return bool(await connection.scalar(select(exists(known))))
 
 
 def is_bot(details: dict[str, Any] | None) -> bool:

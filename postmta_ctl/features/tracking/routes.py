@@ -1,11 +1,12 @@
 """``/track``: what mail programs and browsers of recipients call."""
 
 from litestar import Response, Router, get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from postmta_ctl.core.tracking import PIXEL
 from postmta_ctl.features.tracking import service
+from postmta_ctl.features.tracking.schemas import KnownHost
 from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
 
 NO_CACHE = {"Cache-Control": "no-store, private, max-age=0", "Pragma": "no-cache", "Referrer-Policy": "no-referrer"}
@@ -25,4 +26,10 @@ async def track_click(request: AnyRequest, system: TheSystem, token: FromPath[st
     return Redirect(url, status_code=302, headers=NO_CACHE)
 
 
-router = Router("/track", route_handlers=[track_open, track_click], tags=["Webhooks & Tracking"])
+@get("/host", opt=PUBLIC | {"errors": ("404",)}, summary="Whether a host is one that tracking links go through")
+async def tracking_host(system: TheSystem, domain: FromQuery[str]) -> KnownHost:
+    """For a reverse proxy that gets certificates on demand: 404 unless a customer's record leads here."""
+    return await service.known_host(system, domain)
+
+
+router = Router("/track", route_handlers=[track_open, track_click, tracking_host], tags=["Webhooks & Tracking"])

@@ -10,6 +10,7 @@ from postmta_ctl.core.openers import recognise
 from postmta_ctl.core.tracking import Link, Tracker
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.tracking import queries
+from postmta_ctl.features.tracking.schemas import KnownHost
 from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.system import System
 
@@ -41,6 +42,19 @@ async def clicked(system: System, token: str, user_agent: str) -> str:
         raise NotFound("This link is not one of ours.")
     await _note(system, link, "message.clicked", user_agent)
     return link.url
+
+
+async def known_host(system: System, host: str) -> KnownHost:
+    """The host, if a domain's tracking links go through it.
+
+    Raises:
+        NotFound: They do not.
+    """
+    name = host.lower().removesuffix(".")
+    async with system.db.reading() as connection:
+        if not await queries.is_tracking_host(connection, name):
+            raise NotFound("No tracking links go through this host.")
+    return KnownHost(host=name)
 
 
 async def _note(system: System, link: Link, kind: str, user_agent: str) -> None:
