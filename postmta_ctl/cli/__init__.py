@@ -13,6 +13,7 @@ from postmta_ctl.cli.node import node
 from postmta_ctl.cli.policy import policy
 from postmta_ctl.cli.serve import serve
 from postmta_ctl.cli.user import user
+from postmta_ctl.cli.warmup import warmup
 from postmta_ctl.errors import PostMTAError
 from postmta_ctl.sandbox.command import sandbox
 
@@ -23,7 +24,7 @@ def cli() -> None:
     """PostMTA: the control plane for KumoMTA."""
 
 
-for command in (serve, demo, policy, node, logs, db, user, sandbox):
+for command in (serve, demo, policy, node, logs, db, user, warmup, sandbox):
     cli.add_command(command)
 
 

@@ -80,6 +80,12 @@ async def of_organization(connection: AsyncConnection, organization_id: str, pag
     return [_vmta(row) for row in (await connection.execute(query)).mappings()]
 
 
+async def all_of_organization(connection: AsyncConnection, organization_id: str) -> list[VmtaRow]:
+    """Every vMTA of the organization, by name."""
+    query = _VMTA.where(vmtas.c.organization_id == organization_id)
+    return sorted((_vmta(row) for row in (await connection.execute(query)).mappings()), key=lambda one: one.name)
+
+
 async def of_all(connection: AsyncConnection) -> list[tuple[str, VmtaRow]]:
     """Every vMTA with the slug of its organization, sorted by both names."""
     query = _VMTA.add_columns(organizations.c.slug).join_from(vmtas, organizations)

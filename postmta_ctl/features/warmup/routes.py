@@ -1,10 +1,13 @@
 """``/api/v1/vmtas/…/warmup`` and ``/api/v1/warmup``."""
 
 from litestar import Response, Router, delete, get, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from postmta_ctl.features.warmup import schedules, service
+from postmta_ctl.features.warmup import forecast_pages, schedules, service
 from postmta_ctl.features.warmup import status as statuses
+from postmta_ctl.features.warmup.forecast_schemas import ForecastFormat, ForecastRequest, WarmupForecast
+from postmta_ctl.features.warmup.forecasting import forecast_for
 from postmta_ctl.features.warmup.schemas import (
     Schedule,
     ScheduleCreate,
@@ -18,6 +21,22 @@ from postmta_ctl.store.paging import Page
 from postmta_ctl.web import Caller, Paging, TheSystem, Unchanged, scope, tagged
 
 READ, WRITE = scope("vmtas:read"), scope("vmtas:write")
+WRITERS = {
+    ForecastFormat.CSV: (forecast_pages.as_csv, "text/csv"),
+    ForecastFormat.SVG: (forecast_pages.as_svg, "image/svg+xml"),
+    ForecastFormat.HTML: (forecast_pages.as_html, "text/html"),
+}
+FORMS = {
+    "also": {
+        "text/csv": "With `format=csv`: a record for each day.",
+        "image/svg+xml": "With `format=svg`: a plot.",
+        "text/html": "With `format=html`: a page that needs nothing but itself.",
+    }
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @get("/", opt=READ, summary="Get warmup status")
@@ -105,6 +124,27 @@ async def delete_schedule(
     await schedules.delete(system, principal, schedule_id, unchanged)
 
 
+@post(
+    "/forecast",
+    opt=READ | FORMS,
+    status_code=200,
+    summary="Forecast warm-ups",
+    responses={200: ResponseSpec(data_container=WarmupForecast, description="The forecast")},
+)
+async def forecast_warmup(
+    system: TheSystem,
+    principal: Caller,
+    data: JSONBody[ForecastRequest],
+    format: FromQuery[ForecastFormat] = ForecastFormat.JSON,  # noqa: A002 - the name is the parameter's
+) -> Response[WarmupForecast | str]:
+    """Day by day what goes through new and established vMTAs, what waits, and when all are warm, if all goes well."""
+    found = await forecast_for(system, principal.organization_id, data)
+    if format is ForecastFormat.JSON:
+        return Response(found, media_type="application/json")
+    write, media_type = WRITERS[format]
+    return Response(write(found), media_type=media_type, headers=PAGE_HEADERS)
+
+
 vmta_router = Router(
     "/api/v1/vmtas/{vmta_id:str}/warmup",
     route_handlers=[
@@ -120,6 +160,13 @@ vmta_router = Router(
 )
 router = Router(
     "/api/v1/warmup",
-    route_handlers=[list_schedules, create_schedule, get_schedule, update_schedule, delete_schedule],
+    route_handlers=[
+        forecast_warmup,
+        list_schedules,
+        create_schedule,
+        get_schedule,
+        update_schedule,
+        delete_schedule,
+    ],
     tags=["Warm-up"],
 )

@@ -46,6 +46,22 @@ async def status(system: System, principal: Principal, vmta_id: str) -> WarmupSt
         return await status_of(connection, await find(connection, principal, vmta_id), system.now())
 
 
+async def all_warming(system: System) -> list[tuple[str, WarmupStatus]]:
+    """Every vMTA that is warming up, of whatever organization, as ``<organization>.<vmta>``; for operators."""
+    return [(name, one) for name, one in await all_known(system) if one.state != "completed"]
+
+
+async def all_known(system: System) -> list[tuple[str, WarmupStatus]]:
+    """The same with those whose warm-up is over."""
+    now = system.now()
+    async with system.db.reading() as connection:
+        found = [
+            (f"{one.organization}.{one.row.name}", await status_of(connection, one.row, now))
+            for one in await queries.governed(connection)
+        ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
 async def decisions(system: System, principal: Principal, vmta_id: str, paging: PageRequest) -> Page[WarmupDecision]:
     """What was decided about one vMTA, newest first.
 
