@@ -47,7 +47,7 @@ class _Target(NamedTuple):
 async def check(system: System, principal: Principal, data: CheckRequest) -> CheckResult:
     """Ask the lists about one address, or those of vMTAs.
 
-    A credit is taken for each address of which at least one list could tell; without enough of them nothing is told.
+    A credit is taken for each address of which at least one list could tell; without enough of them no list is asked.
 
     Raises:
         InvalidRequest: Not exactly one thing to check, an address that is none or private, an unknown list.
@@ -56,6 +56,8 @@ async def check(system: System, principal: Principal, data: CheckRequest) -> Che
     """
     lists = _chosen(system, data)
     targets, skipped = await _targets(system, principal, data)
+    async with system.db.transaction() as connection:
+        await account.require(system, connection, principal.organization_id, "dnsbl_check", len(targets))
     found = await asking.ask(system, {target.address for target in targets}, lists, fresh=data.fresh)
     checks = [_shown(target, [one for one in found if one.address == str(target.address)], lists) for target in targets]
     credits = sum(one.answered > 0 for one in checks)
