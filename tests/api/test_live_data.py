@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from postmta_ctl.core import live_data
+from postmta_ctl.features.live_data import queries
 from postmta_ctl.features.live_data.jobs import deliver, refresh_live_data, take_up
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.live_changes import mark
@@ -84,6 +85,7 @@ async def test_one_change_rewrites_one_file(client: Any, ann: Any, here: Any, fo
         await suppress(client, ann, f"{number}@example.org")
     await refresh_live_data(here)
     before = {path: path.stat().st_ino for path in (folder / "live").rglob("*") if path.is_file()}
+    assert {path.stat().st_mode & 0o777 for path in before} == {0o600}
     await suppress(client, ann, GONE)
     await refresh_live_data(here)
     after = {path: path.stat().st_ino for path in (folder / "live").rglob("*") if path.is_file()}
@@ -193,10 +195,18 @@ class TestBlocked:
         await refresh_live_data(here)
         assert blocked() == {}
 
-    async def test_a_plan_that_is_not_metered_needs_no_credit(
-        self, client: Any, bob: Any, here: Any, folder: Path
-    ) -> None:
-        here = dataclasses.replace(here, settings=msgspec.structs.replace(here.settings, default_plan="own"))
-        await client.post("/api/v1/smtp-credentials", json={"name": "shop"}, headers=bob)
+
+class TestUnmetered:
+    @pytest.fixture
+    def settings(self, settings: Settings, tmp_path: Path) -> Settings:
+        """Everybody has a plan that counts and does not charge."""
+        (tmp_path / "plans.toml").write_text(CATALOGUE)
+        return msgspec.structs.replace(settings, plans_file=str(tmp_path / "plans.toml"), default_plan="own")
+
+    async def test_who_needs_no_credit_is_never_blocked(self, client: Any, ann: Any, here: Any, folder: Path) -> None:
+        await client.post("/api/v1/smtp-credentials", json={"name": "shop"}, headers=ann)
+        assert (await client.get("/api/v1/billing/plan", headers=ann)).status_code == 200
+        async with here.db.reading() as connection:
+            assert [row.slug for row in await queries.without_credits(connection)] == ["acme"]
         await refresh_live_data(here)
         assert json.loads((folder / "live" / live_data.BLOCKED).read_text()) == {}

@@ -209,9 +209,7 @@ async def test_a_refused_recipient_is_an_event_of_its_organization(
     assert await count(here.db, messages) == 0
 
 
-async def test_a_recipient_that_was_dropped_is_suppressed_and_costs_nothing(
-    client: Any, acme: Any, here: Any
-) -> None:
+async def test_a_recipient_that_was_dropped_is_suppressed_and_costs_nothing(client: Any, acme: Any, here: Any) -> None:
     mail = Mail(meta={"x_suppressed": True})
     await ingest(here, "n1", mail.record("Reception", queue="null"))
     message = await shown(client, acme, mail)

@@ -147,9 +147,7 @@ def unsubscribe(here: Installation, header: str) -> None:
     assert (found["suppressed"], found["reason"]) == (True, "unsubscribe")
 
 
-def test_two_recipients_of_one_transaction_are_one_message(
-    installation: Installation, credential: Credential
-) -> None:
+def test_two_recipients_of_one_transaction_are_one_message(installation: Installation, credential: Credential) -> None:
     with session(installation, credential) as smtp:
         smtp.send_message(mail("smtp2@dest.test"), to_addrs=["smtp2@dest.test", "bounce-smtp2@dest.test"])
     message = message_to(installation, "smtp2@dest.test", "partial")
@@ -222,6 +220,48 @@ def test_other_domains_are_refused_in_the_envelope_and_in_from(
 def test_who_has_not_authenticated_cannot_send(installation: Installation) -> None:
     with session(installation) as smtp:
         assert smtp.mail("ann@sender.test")[0] == 530
+
+
+def plain(*parts: str | bytes) -> str:
+    octets = b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return f"AUTH PLAIN {base64.b64encode(octets).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (plain("", "x" * 5000, "y" * 5000), 500),
+        (plain("", "../../node.json", "x"), 535),
+        (plain("", "a\r\nb", "'\"; --"), 535),
+        (plain("", "", ""), 535),
+        (plain("", "ünïcode", "pässword"), 535),
+        (plain("", b"\xff\xfe", b"\xff"), 501),
+        (plain("only-one"), 501),
+        ("AUTH PLAIN !!!", 501),
+        ("AUTH LOGIN", 504),
+        ("AUTH CRAM-MD5", 504),
+        ("HELO stranger", 250),
+    ],
+)
+def test_a_hostile_client_gets_an_answer_and_nothing_else(installation: Installation, command: str, code: int) -> None:
+    with session(installation) as smtp:
+        assert smtp.docmd(command)[0] == code
+        assert smtp.mail("ann@sender.test")[0] == 530
+
+
+def test_another_identity_cannot_be_asked_for(installation: Installation, credential: Credential) -> None:
+    with session(installation) as smtp:
+        assert smtp.docmd(plain("somebody-else", credential.username, credential.secret))[0] == 535
+        assert smtp.docmd(plain(credential.username, credential.username, credential.secret))[0] == 235
+        assert smtp.docmd(plain("", credential.username, credential.secret))[0] == 503
+
+
+def test_local_parts_that_are_not_ascii_are_refused(installation: Installation, credential: Credential) -> None:
+    with session(installation, credential) as smtp:
+        smtp.mail("ann@sender.test", ["SMTPUTF8"])
+        smtp.command_encoding = "utf-8"
+        assert smtp.docmd("RCPT", "TO:<ökay@dest.test>")[0] == 553
+        assert smtp.docmd("RCPT", "TO:<ok@dest.test>")[0] == 250
 
 
 def test_a_deleted_credential_ends_within_seconds_even_in_an_open_session(installation: Installation) -> None:

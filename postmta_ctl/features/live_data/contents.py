@@ -1,31 +1,55 @@
-"""The content of each file of live data, from the rows as they are now."""
+"""The content of files of live data, from the rows as they are now."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.live_data import BLOCKED, suppression_file
-from postmta_ctl.features.billing import subscriptions
+from postmta_ctl.features.billing import catalogue
 from postmta_ctl.features.live_data import queries
 from postmta_ctl.features.live_data.queries import CredentialRow
 from postmta_ctl.system import System
 
 INSUFFICIENT_CREDITS = "insufficient_credits"
+AT_ONCE = 256
+"""Files whose content is in memory at a time."""
 
 
-async def content(system: System, connection: AsyncConnection, path: str) -> bytes:
-    """What a file has to hold."""
-    folder, _, name = path.partition("/")
-    if folder == "suppressions":
-        return suppression_file(await queries.suppressed(connection, name))
-    if folder == "credentials":
-        rows = await queries.credentials(connection, name.removesuffix(".json"))
-        return _json({row.username: _credential(row) for row in rows})
-    assert path == BLOCKED, path
-    return _json(await _blocked(system, connection))
+def parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The paths in parts that may be in memory together."""
+    return (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
+
+
+async def contents(system: System, connection: AsyncConnection, paths: Sequence[str]) -> dict[str, bytes]:
+    """What each of these files has to hold."""
+    shards: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        shards[folder][name.removesuffix(".json")] = path
+    found = await _suppressions(connection, shards["suppressions"])
+    found |= await _credentials(connection, shards["credentials"])
+    return found | ({BLOCKED: _json(await _blocked(system, connection))} if shards[""] else {})
+
+
+async def _suppressions(connection: AsyncConnection, paths: Mapping[str, str]) -> dict[str, bytes]:
+    entries: dict[str, list[tuple[str, str]]] = {shard: [] for shard in paths}
+    for row in await queries.suppressed(connection, list(paths)):
+        entries[row.shard].append((row.organization, row.address))
+    # A part of a long list has tens of thousands of digests: too much for the event loop.
+    return await asyncio.to_thread(lambda: {paths[shard]: suppression_file(each) for shard, each in entries.items()})
+
+
+async def _credentials(connection: AsyncConnection, paths: Mapping[str, str]) -> dict[str, bytes]:
+    entries: dict[str, dict[str, Any]] = {shard: {} for shard in paths}
+    for row in await queries.credentials(connection, list(paths)):
+        entries[row.shard][row.username] = _credential(row)
+    return {paths[shard]: _json(each) for shard, each in entries.items()}
 
 
 def _credential(row: CredentialRow) -> dict[str, Any]:
@@ -43,12 +67,11 @@ def _credential(row: CredentialRow) -> dict[str, Any]:
 
 
 async def _blocked(system: System, connection: AsyncConnection) -> dict[str, str]:
-    blocked = {}
-    for organization_id, slug in await queries.without_credits(connection):
-        # A plan that is not metered needs no balance.
-        if not (await subscriptions.read(system, organization_id)).plan.unmetered:
-            blocked[slug] = INSUFFICIENT_CREDITS
-    return blocked
+    """An organization that has no subscription yet gets one, and its allowance, with its first message."""
+    plans = catalogue.load(system.settings)
+    empty = await queries.without_credits(connection)
+    # A plan that is not metered needs no balance.
+    return {row.slug: INSUFFICIENT_CREDITS for row in empty if not catalogue.plan_of(plans, row.plan).unmetered}
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -16,17 +16,15 @@ import structlog
 from postmta_ctl.core.live_data import BLOCKED
 from postmta_ctl.errors import Busy
 from postmta_ctl.features.live_data import node_folder, queries
-from postmta_ctl.features.live_data.contents import content
+from postmta_ctl.features.live_data.contents import contents, parts
 from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
-TURN = 1000
-"""Changes that one run takes up."""
-_AT_ONCE = 256
-"""Files held in memory at a time."""
+TURN = 20_000
+"""Changes that one run takes up: an import of many addresses changes the same files again and again."""
 
 
 async def refresh_live_data(system: System) -> bool:
@@ -49,7 +47,11 @@ async def take_up(system: System) -> bool:
         changes = await queries.changes(connection, TURN)
         paths = sorted({row.path for row in changes} | {BLOCKED})
         known = await queries.digests(connection, paths)
-        found = {path: hashlib.sha256(await content(system, connection, path)).hexdigest() for path in paths}
+        found = {
+            path: hashlib.sha256(content).hexdigest()
+            for part in parts(paths)
+            for path, content in (await contents(system, connection, part)).items()
+        }
     changed = [(path, digest) for path, digest in found.items() if known.get(path) != digest]
     if changed or changes:
         async with system.db.transaction() as connection:
@@ -76,13 +78,13 @@ async def deliver(system: System) -> None:
 async def _bring(system: System, row: NodeRow, version: int, newest: int) -> None:
     async with system.db.reading() as connection:
         paths = await queries.changed_since(connection, version)
-    for start in range(0, len(paths), _AT_ONCE):
-        await _write(system, row, paths[start : start + _AT_ONCE])
+    for part in parts(paths):
+        await _write(system, row, part)
     await asyncio.to_thread(node_folder.set_version, Path(row.policy_dir), newest, row.file_owner)
     log.info("live data", node=row.name, version=newest, files=len(paths))
 
 
 async def _write(system: System, row: NodeRow, paths: Sequence[str]) -> None:
     async with system.db.reading() as connection:
-        files = {path: await content(system, connection, path) for path in paths}
+        files = await contents(system, connection, paths)
     await asyncio.to_thread(node_folder.write, Path(row.policy_dir), files, row.file_owner)

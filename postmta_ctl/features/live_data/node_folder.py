@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from postmta_ctl.compiler.node_files import replace_file
 from postmta_ctl.core.live_data import VERSION
 
 FOLDER = "live"
+_ONE_BY_ONE = 16
+"""So many files are made durable each by itself; more would wait for the disk for seconds."""
 
 
 def version(policy_dir: Path) -> int | None:
@@ -29,10 +32,16 @@ def write(policy_dir: Path, files: Mapping[str, bytes], owner: str | None) -> No
         OSError: A file cannot be written.
         LookupError: There is no such user.
     """
+    together = len(files) > _ONE_BY_ONE
     for path, content in files.items():
         target = policy_dir / FOLDER / path
         _make_folder(target.parent, policy_dir, owner)
-        replace_file(target, content, mode=0o600, owner=owner)
+        if together:
+            _replace(target, content, owner)
+        else:
+            replace_file(target, content, mode=0o600, owner=owner)
+    if together:
+        os.sync()
 
 
 def set_version(policy_dir: Path, number: int, owner: str | None) -> None:
@@ -43,6 +52,18 @@ def set_version(policy_dir: Path, number: int, owner: str | None) -> None:
         LookupError: There is no such user.
     """
     write(policy_dir, {VERSION: f"{number}\n".encode()}, owner)
+
+
+def _replace(path: Path, content: bytes, owner: str | None) -> None:
+    """As ``replace_file``, but for the disk: should the power fail before ``os.sync``, the version is still the old
+    one, and the file is written again."""
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    if owner is not None:
+        shutil.chown(temporary, user=owner)
+    temporary.replace(path)
 
 
 def _make_folder(folder: Path, policy_dir: Path, owner: str | None) -> None:

@@ -16,6 +16,7 @@ from postmta_ctl.store.tables import (
     live_files,
     organizations,
     smtp_credentials,
+    subscriptions,
     suppressions,
 )
 
@@ -31,6 +32,7 @@ class CredentialRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a node has to know of an SMTP credential."""
 
     username: str
+    shard: str
     organization: str
     digest: str
     previous_digest: str | None
@@ -40,9 +42,24 @@ class CredentialRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
 
 
+class SuppressedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A suppressed address, and whose list it is on (slug)."""
+
+    shard: str
+    organization: str
+    address: str
+
+
+class EmptyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An organization (slug) without credits, and the id of its plan."""
+
+    slug: str
+    plan: str
+
+
 async def changes(connection: AsyncConnection, limit: int) -> list[ChangeRow]:
-    """The oldest changes that no version has taken up."""
-    query = select(live_changes).order_by(live_changes.c.id).limit(limit)
+    """Changes that no version has taken up, those of credentials first: they do not wait for an import of addresses."""
+    query = select(live_changes).order_by(live_changes.c.path, live_changes.c.id).limit(limit)
     return [ChangeRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -80,38 +97,37 @@ async def changed_since(connection: AsyncConnection, version: int) -> list[str]:
     return list(await connection.scalars(query))
 
 
-async def suppressed(connection: AsyncConnection, shard: str) -> list[tuple[str, str]]:
-    """Organization (slug) and address of each suppression in a shard."""
+async def suppressed(connection: AsyncConnection, shards: Collection[str]) -> list[SuppressedRow]:
+    """The suppressions in these shards."""
     query = (
-        select(organizations.c.slug, suppressions.c.address)
+        select(suppressions.c.shard, organizations.c.slug.label("organization"), suppressions.c.address)
         .join(organizations, organizations.c.id == suppressions.c.organization_id)
-        .where(suppressions.c.shard == shard)
+        .where(suppressions.c.shard.in_(shards))
     )
-    return [(row.slug, row.address) for row in await connection.execute(query)]
+    return [SuppressedRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
-async def credentials(connection: AsyncConnection, shard: str) -> list[CredentialRow]:
-    """The SMTP credentials in a shard, by user name."""
+async def credentials(connection: AsyncConnection, shards: Collection[str]) -> list[CredentialRow]:
+    """The SMTP credentials in these shards."""
     names = [name for name in CredentialRow.__struct_fields__ if name != "organization"]
     query = (
         select(*(smtp_credentials.c[name] for name in names), organizations.c.slug.label("organization"))
         .join(organizations, organizations.c.id == smtp_credentials.c.organization_id)
-        .where(smtp_credentials.c.shard == shard)
-        .order_by(smtp_credentials.c.username)
+        .where(smtp_credentials.c.shard.in_(shards))
     )
     return [CredentialRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
-async def without_credits(connection: AsyncConnection) -> list[tuple[str, str]]:
-    """Id and slug of the organizations that could submit by SMTP and have no email credit, whatever their plan."""
+async def without_credits(connection: AsyncConnection) -> list[EmptyRow]:
+    """The organizations that could submit by SMTP and have no email credit left, whatever their plan."""
     balance = credit_balances.alias()
     query = (
-        select(organizations.c.id, organizations.c.slug)
+        select(organizations.c.slug, subscriptions.c.plan)
+        .join(subscriptions, subscriptions.c.organization_id == organizations.c.id)
         .outerjoin(balance, (balance.c.organization_id == organizations.c.id) & (balance.c.type == "email"))
         .where(
             organizations.c.id.in_(select(smtp_credentials.c.organization_id)),
             or_(balance.c.available.is_(None), balance.c.available < 1),
         )
-        .order_by(organizations.c.slug)
     )
-    return [(row.id, row.slug) for row in await connection.execute(query)]
+    return [EmptyRow(**row) for row in (await connection.execute(query)).mappings()]
