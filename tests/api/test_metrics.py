@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 from httpx import ASGITransport, AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 
 from postmta_ctl.app import create_app
+from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.settings import Settings
-from postmta_ctl.store.tables import vmtas, warmup_counts
+from postmta_ctl.store.tables import credit_alerts, nodes, vmtas, warmup_counts
 
 TOKEN = {"Authorization": "Bearer metrics-token"}
 
@@ -120,7 +122,89 @@ async def test_without_a_token_only_this_host_reads(
 async def test_a_service_with_its_schema_is_ready(client: Any) -> None:
     answer = await client.get("/health/ready")
     assert answer.status_code == 200
-    assert answer.json()["parts"] == {"database": {"status": "ok"}, "schema": {"status": "ok"}}
+    assert answer.json()["parts"] == {
+        "database": {"status": "ok"},
+        "schema": {"status": "ok"},
+        "policy": {"status": "ok"},
+    }
+
+
+async def test_a_node_that_answers_with_an_old_release_is_named(
+    client: Any, ann: Any, db: Any, clock: Any, tmp_path: Any
+) -> None:
+    node = {"name": "n1", "admin_url": "http://127.0.0.1:1", "policy_dir": str(tmp_path / "node")}
+    await client.post("/api/v1/nodes", json=node, headers=ann)
+    await client.post("/api/v1/policy/publish", headers=ann)
+
+    async def told(release: int | None) -> tuple[Any, Any]:
+        async with db.transaction() as connection:
+            seen = {"last_seen_at": clock(), "last_error": None, "running_release": release}
+            await connection.execute(update(nodes).values(seen))
+        health, ready = (await client.get("/health")), (await client.get("/health/ready"))
+        assert (health.status_code, ready.status_code) == (200, 200)
+        return health.json()["parts"]["node:n1"], ready.json()["parts"]["policy"]
+
+    assert await told(1) == ({"status": "ok"}, {"status": "ok"})
+    behind, policy = await told(7)
+    assert behind == {"status": "degraded", "detail": "runs release 7, the newest is 1"}
+    assert policy == {"status": "degraded", "detail": "n1 runs release 7, the newest is 1"}
+    assert (await told(None))[1]["detail"] == "n1 is not known to run a release, the newest is 1"
+
+
+async def test_organizations_with_few_credits_are_counted_not_named(client: Any, ann: Any, bob: Any, db: Any) -> None:
+    for headers in (ann, bob):
+        for threshold in (5, 9):
+            body = {"type": "av_scan", "threshold": threshold}
+            await client.post("/api/v1/credits/alerts", json=body, headers=headers)
+    async with db.transaction() as connection:
+        await connection.execute(update(credit_alerts).values(fired_at=credit_alerts.c.created_at))
+    found = await scrape(client)
+    assert found["postmta_credits_low_organizations", ("av_scan",)] == 2
+    assert found["postmta_credits_low_organizations", ("email",)] == 0
+
+
+async def test_everything_that_operators_watch_is_there_in_both_forms(
+    client: Any, ann: Any, system: Any, db: Any, tmp_path: Any, clock: Any
+) -> None:
+    node = {"name": "n1", "admin_url": "http://127.0.0.1:1", "policy_dir": str(tmp_path / "node")}
+    await client.post("/api/v1/nodes", json=node, headers=ann)
+    async with db.transaction() as connection:
+        await connection.execute(update(nodes).values(online_since=clock()))
+    object.__setattr__(system, "kumod", QueuesOfANode())
+    system.metrics.relay_turn(injected=1, refused=0, later=0)
+    system.metrics.batch("n1", added=1, duplicates=0, unreadable=0, oldest=clock(), now=clock())
+    wanted = {
+        "requests": "postmta_http_requests",
+        "sending": "postmta_accepted_recipients",
+        "relaying": "postmta_relayed_recipients",
+        "its lag": "postmta_relay_lag_seconds",
+        "ingestion": "postmta_ingested_records",
+        "lag of that": "postmta_ingest_lag_seconds",
+        "depth here": "postmta_outbox_recipients",
+        "depth of the nodes": "postmta_node_messages",
+        "nodes": "postmta_node_up",
+        "their release": "postmta_node_release",
+        "warm-up": "postmta_warmup_allowance",
+        "credits": "postmta_credits_low_organizations",
+        "webhooks": "postmta_webhook_backlog",
+        "their lag": "postmta_webhook_lag_seconds",
+    }
+    text = (await client.get("/metrics", headers=TOKEN)).text
+    families = {one.name for one in text_string_to_metric_families(text)}
+    json = (await client.get("/metrics?format=json", headers=TOKEN)).json()
+    assert {what: name for what, name in wanted.items() if name not in families or name not in json} == {}
+    depth = {one["labels"]["queue"]: one["value"] for one in json["postmta_node_messages"]["samples"]}
+    assert depth == {"scheduled": 7, "ready": 2}
+    assert json["postmta_node_messages"]["samples"][0]["labels"]["node"] == "n1"
+
+
+class QueuesOfANode(KumodClient):
+    """Answers for every node with the same metrics."""
+
+    async def metric_lines(self, node: NodeAddress) -> AsyncIterator[str]:
+        yield 'scheduled_count{queue="acme@example.com"} 4'
+        yield 'scheduled_count{queue="acme@example.org"} 3'
+        yield 'ready_count{service="smtp_client:acme.mx1.r1->mx.example.com@smtp_client"} 2'
 
 
 async def test_a_service_over_another_schema_is_not_ready(client: Any, db: Any) -> None:

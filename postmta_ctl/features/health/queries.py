@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +18,17 @@ async def backlog(connection: AsyncConnection, now: datetime) -> tuple[int, date
     return count, oldest
 
 
-async def nodes_seen(connection: AsyncConnection) -> list[tuple[str, datetime | None, str | None]]:
-    """Each node's name, when it was last seen, and what was last wrong with it."""
-    rows = await connection.execute(select(nodes.c.name, nodes.c.last_seen_at, nodes.c.last_error))
-    return [(row.name, row.last_seen_at, row.last_error) for row in rows]
+class NodeSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a node."""
+
+    name: str
+    last_seen_at: datetime | None
+    last_error: str | None
+    running_release: int | None
+
+
+async def nodes_seen(connection: AsyncConnection) -> list[NodeSeen]:
+    """Every node, by name."""
+    columns = (nodes.c[name] for name in NodeSeen.__struct_fields__)
+    rows = await connection.execute(select(*columns).order_by(nodes.c.name))
+    return [NodeSeen(**row) for row in rows.mappings()]

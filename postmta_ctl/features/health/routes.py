@@ -29,6 +29,9 @@ async def health(system: TheSystem) -> Response[Health]:
     responses={503: ResponseSpec(data_container=Health, description="Not ready; the parts say why")},
 )
 async def ready(system: TheSystem) -> Response[Health]:
-    """200 when the database answers and has the schema of this version: then mail can be accepted. Else 503."""
+    """200 when the database answers and has the schema of this version: then mail can be accepted. Else 503.
+
+    ``policy`` is ``degraded``, and names them, while nodes run another release than the newest.
+    """
     state = await service.readiness(system)
-    return Response(state, status_code=200 if state.status == "ok" else 503)
+    return Response(state, status_code=503 if state.status == "down" else 200)

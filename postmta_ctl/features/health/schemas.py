@@ -20,4 +20,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     version: str
     parts: dict[str, PartHealth]
-    """``database``, ``relay`` and ``node:NAME`` for each node; of readiness: ``database`` and ``schema``."""
+    """``database``, ``relay`` and ``node:NAME`` for each node; of readiness: ``database``, ``schema`` and
+    ``policy``."""

@@ -7,14 +7,18 @@ from datetime import datetime, timedelta
 from prometheus_client import CollectorRegistry, Gauge
 
 from postmta_ctl.core.auto_block import Action
+from postmta_ctl.core.ledger import CREDIT_TYPES
 from postmta_ctl.features.metrics import queries
 from postmta_ctl.features.metrics.queries import Backlog, NodeState
+from postmta_ctl.features.queues.service import Depth, depths
 from postmta_ctl.features.security.auto_block import block_queries as auto_block
 from postmta_ctl.features.warmup import count_queries as warmup_counts
 from postmta_ctl.features.warmup import queries as warmup
 from postmta_ctl.features.warmup.queries import Governed
 from postmta_ctl.system import System
 
+SCRAPE_SECONDS = 2.0
+"""What a node has to tell its own metrics in; Prometheus gives up after ten by default."""
 UP_WITHIN = timedelta(seconds=30)
 """A node not seen for longer than this counts as down; it is looked at every few seconds."""
 
@@ -28,11 +32,20 @@ async def measured(system: System) -> CollectorRegistry:
         _webhooks(registry, await queries.webhook_backlog(connection), now)
         _nodes(registry, await queries.node_states(connection), now)
         _policy(registry, await queries.newest_release(connection), await queries.pending_changes(connection))
-        _credits(registry, await queries.credits_left(connection))
+        _credits(registry, await queries.credits_left(connection), await queries.organizations_low(connection))
         _blocks(registry, await auto_block.count_active(connection))
         used = await warmup_counts.delivered_on(connection, now.date())
         _warmup(registry, await warmup.governed(connection), used)
+    _queues(registry, await depths(system, SCRAPE_SECONDS))
     return registry
+
+
+def _queues(registry: CollectorRegistry, found: dict[str, Depth]) -> None:
+    """A node that gave no answer has no sample, which a zero would hide."""
+    gauge = Gauge("postmta_node_messages", "Messages that wait on a node.", ["node", "queue"], registry=registry)
+    for node, depth in found.items():
+        gauge.labels(node, "scheduled").set(depth.scheduled)
+        gauge.labels(node, "ready").set(depth.ready)
 
 
 def _outbox(registry: CollectorRegistry, depth: int, due: Backlog, now: datetime) -> None:
@@ -64,11 +77,15 @@ def _policy(registry: CollectorRegistry, newest: int, pending: int) -> None:
     Gauge("postmta_policy_pending_changes", "Changes that no release has.", registry=registry).set(pending)
 
 
-def _credits(registry: CollectorRegistry, left: dict[str, tuple[int, int]]) -> None:
+def _credits(registry: CollectorRegistry, left: dict[str, tuple[int, int]], low: dict[str, int]) -> None:
     gauge = Gauge("postmta_credits", "Credits of all organizations.", ["type", "state"], registry=registry)
     for kind, (available, reserved) in left.items():
         gauge.labels(kind, "available").set(available)
         gauge.labels(kind, "reserved").set(reserved)
+    words = "Organizations at or below a threshold that they set."
+    alerted = Gauge("postmta_credits_low_organizations", words, ["type"], registry=registry)
+    for kind in CREDIT_TYPES:
+        alerted.labels(kind).set(low.get(kind, 0))
 
 
 def _blocks(registry: CollectorRegistry, active: dict[str, int]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.store.tables import (
+    credit_alerts,
     credit_balances,
     nodes,
     outbox,
@@ -73,3 +74,13 @@ async def credits_left(connection: AsyncConnection) -> dict[str, tuple[int, int]
         credit_balances.c.type, func.sum(credit_balances.c.available), func.sum(credit_balances.c.reserved)
     ).group_by(credit_balances.c.type)
     return {kind: (int(available), int(reserved)) for kind, available, reserved in await connection.execute(total)}
+
+
+async def organizations_low(connection: AsyncConnection) -> dict[str, int]:
+    """How many organizations have fallen to a threshold of their own, by type of credit."""
+    low = (
+        select(credit_alerts.c.type, func.count(credit_alerts.c.organization_id.distinct()))
+        .where(credit_alerts.c.fired_at.is_not(None))
+        .group_by(credit_alerts.c.type)
+    )
+    return {kind: int(count) for kind, count in await connection.execute(low)}

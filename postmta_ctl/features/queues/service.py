@@ -205,19 +205,37 @@ async def present(system: System) -> list[TenantQueue]:
     return [queue for name in sorted(names) if (queue := tenant_queue(name)) is not None]
 
 
-async def _read(system: System, nodes: Iterable[NodeRow]) -> list[Reading]:
+class Depth(msgspec.Struct, frozen=True):
+    """Messages that wait on a node: for their next attempt, and for a connection."""
+
+    scheduled: int
+    ready: int
+
+
+async def depths(system: System, seconds: float) -> dict[str, Depth]:
+    """How much waits on each node that tells it within so many seconds."""
+    async with system.db.reading() as connection:
+        nodes = await all_nodes(connection)
+    return {
+        one.node: Depth(sum(one.metrics.scheduled.values()), sum(one.metrics.ready.values()))
+        for one in await _read(system, nodes, seconds)
+        if one.problem is None
+    }
+
+
+async def _read(system: System, nodes: Iterable[NodeRow], seconds: float = PATIENCE_SECONDS) -> list[Reading]:
     """Ask all nodes that have ever been seen."""
-    return await asyncio.gather(*(_read_one(system, node) for node in nodes if node.online_since is not None))
+    return await asyncio.gather(*(_read_one(system, node, seconds) for node in nodes if node.online_since is not None))
 
 
-async def _read_one(system: System, node: NodeRow) -> Reading:
+async def _read_one(system: System, node: NodeRow, seconds: float) -> Reading:
     metrics, problem = empty(), None
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(seconds):
             async for line in system.kumod.metric_lines(access.address(system, node)):
                 add_line(metrics, line)
     except NodeFailed as error:
         metrics, problem = empty(), error.detail
     except TimeoutError:
-        metrics, problem = empty(), f"node {node.name}: no metrics within {PATIENCE_SECONDS:g} s"
+        metrics, problem = empty(), f"node {node.name}: no metrics within {seconds:g} s"
     return Reading(node=node.name, metrics=metrics, problem=problem)
