@@ -15,7 +15,7 @@ import msgspec
 
 from postmta_ctl.compiler import formats
 from postmta_ctl.compiler.check_pools import pool_problems
-from postmta_ctl.compiler.model import Greylisting, Installation, PolicyModel, SendingDomain, VirtualMta
+from postmta_ctl.compiler.model import Greylisting, Installation, Listener, PolicyModel, SendingDomain, VirtualMta
 from postmta_ctl.compiler.names import SLUG
 
 _STATES = ("active", "warming", "paused")
