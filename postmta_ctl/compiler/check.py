@@ -96,6 +96,11 @@ def _setting_problems(installation: Installation) -> Iterator[tuple[str, str, st
             yield "smart_host", f"{host!r} is neither host:port nor [ip]:port", "bad-smart-host"
     if not _FEEDBACK_SENDER.match(installation.feedback_sender):
         yield "feedback_sender", "has 5 to 15 of A-Z, a-z, 0-9, . _ and -", "bad-feedback-sender"
+    yield from _node_problems(installation)
+
+
+def _node_problems(installation: Installation) -> Iterator[tuple[str, str, str]]:
+    """The same, of what a node keeps and tells."""
     for file in installation.bounce_classifier_files:
         if not file.endswith((".toml", ".json")):
             yield "bounce_classifier_files", f"{file!r} is neither .toml nor .json", "bad-classifier-file"
