@@ -30,10 +30,30 @@ function M.new(bundle)
     return bundle.sources[source_name:match '^(.+)%.r%d+$']
   end
 
+  local function is_warming(source)
+    local vmta = source and vmta_of(source)
+    return vmta and vmta.warming
+  end
+
+  --- The sources that anything may leave from now. Without the warming one that the list begins with, another takes
+  -- its place, for the second place is where a fresh queue begins: an established one's.
+  local function open_sources(pool)
+    local sources = {}
+    for _, source in ipairs(pool) do
+      if not is_warming(source) or bundle.warmup.is_open(source:match '^(.+)%.r%d+$') then
+        table.insert(sources, source)
+      end
+    end
+    if sources[1] ~= pool[1] and is_warming(sources[#sources]) then
+      table.insert(sources, 1, table.remove(sources))
+    end
+    return sources
+  end
+
   --- Answers get_egress_pool. A pool without entries defers its mail.
   function E.pool(name)
     local entries, weights = {}, bundle.weights[name] or {}
-    for i, source in ipairs(bundle.pools[name] or {}) do
+    for i, source in ipairs(open_sources(bundle.pools[name] or {})) do
       entries[i] = { name = source, weight = weights[source] }
     end
     return kumo.make_egress_pool { name = name, entries = entries, ttl = TTL }

@@ -93,8 +93,8 @@ function M.new(bundle)
   end
 
   --- @return what is decided, and for one that is put off how many seconds it has to wait
-  local function decide(network, sender, recipient, now)
-    local db = store(path)
+  local function decide(peer, sender, recipient, now)
+    local db, network = store(path), addresses.network(peer)
     if is_trusted_client(db, network, now) then
       return 'allowed'
     end
@@ -114,8 +114,7 @@ function M.new(bundle)
       return 'allowed'
     end
     local now = kumo.time.now().unix_timestamp
-    local network = addresses.network(peer)
-    local ok, decision, wait = pcall(decide, network, (sender.email or ''):lower(), recipient.email:lower(), now)
+    local ok, decision, wait = pcall(decide, peer, (sender.email or ''):lower(), recipient.email:lower(), now)
     if not ok then
       kumo.log_error('greylisting: ' .. tostring(decision))
       return 'unavailable'

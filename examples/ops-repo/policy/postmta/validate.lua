@@ -59,11 +59,18 @@ function M.new(bundle)
     end
   end
 
+  local function check_relay_domains()
+    for name in pairs(bundle.installation.relay_domains) do
+      try('queue of relay domain ' .. name, kumo.invoke_get_queue_config, name)
+    end
+  end
+
   --- Answers validate_config.
   function V.run()
     check_pools()
     check_tenants()
     check_domains()
+    check_relay_domains()
     try('acl.toml', kumo.aaa.load_acl_map, bundle.root .. '/acl.toml')
     try('manifest.json', bundle.release)
     try('log hook queue', kumo.invoke_get_queue_config, log_hook.QUEUE)

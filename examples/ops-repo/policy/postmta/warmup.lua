@@ -59,6 +59,13 @@ function M.new(bundle)
     end
   end
 
+  --- Whether anything may leave from a warming vMTA now. One that may not must stand in no pool: KumoMTA would make a
+  -- ready queue for it, and reads the limits of one that never held a message only when it makes it anew.
+  function W.is_open(vmta)
+    local ticket = ticket_of(vmta)
+    return ticket and (ticket.free or ticket.size > 0)
+  end
+
   --- The `additional_source_selection_rates` of a warming vMTA; nil when its warm-up is over.
   -- @param vmta `<organization>.<vmta>`
   function W.rates(vmta, provider)
