@@ -329,3 +329,18 @@ def record(kind: str, rid: str, content: str = "") -> bytes:
             "nodeid": "n",
         }
     ).encode()
+
+
+async def test_who_is_suppressed_by_the_word_of_a_node_is_so_if_we_say_so_too(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+) -> None:
+    node.refusals = {f"{name}@example.org": "550 5.7.1 postmta-suppressed: no" for name in ("gone", "back")}
+    await send(client, acme, to=["gone@example.org", "back@example.org"])
+    added = {"address": "gone@example.org", "reason": "manual"}
+    assert (await client.post("/api/v1/suppressions", json=added, headers=acme)).status_code == 201
+    await relay(relaying)
+    assert await state(db) == [("gone@example.org", "suppressed", None), ("back@example.org", "queued", 1)]
+    node.refusals.clear()
+    clock.advance(seconds=5)
+    await relay(relaying)
+    assert await state(db) == [("gone@example.org", "suppressed", None), ("back@example.org", "injected", None)]

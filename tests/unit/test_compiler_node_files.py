@@ -31,7 +31,13 @@ def test_a_folder_that_lua_cannot_search_is_refused(tmp_path: Path, name: str) -
 
 def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
     node_files.write_node_files(
-        tmp_path, node_name="n1", ingest_url="http://127.0.0.1/in", ingest_token="i-secret", admin_token="a-secret"
+        tmp_path,
+        node_name="n1",
+        ingest_url="http://127.0.0.1/in",
+        ingest_token="i-secret",
+        admin_token="a-secret",
+        unsubscribe_url="http://127.0.0.1/unsubscribe/",
+        unsubscribe_key="u-secret",
     )
     path = tmp_path / "node.json"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -40,6 +46,8 @@ def test_secrets_are_for_the_owner_alone(tmp_path: Path) -> None:
         "ingest_url": "http://127.0.0.1/in",
         "ingest_token": "i-secret",
         "admin_token": "a-secret",
+        "unsubscribe_url": "http://127.0.0.1/unsubscribe/",
+        "unsubscribe_key": "u-secret",
     }
     assert (tmp_path / "init.lua").read_text() == node_files.launcher(tmp_path)
     assert "a-secret" not in (tmp_path / "init.lua").read_text()

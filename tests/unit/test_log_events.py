@@ -17,6 +17,7 @@ from postmta_ctl.core.log_events import (
     is_ignorable,
     is_not_queued,
     is_out_of_band,
+    recipients_of,
     rid_of,
     tenant_of,
 )
@@ -194,3 +195,24 @@ def test_the_hook_and_the_log_files_tell_of_the_same_events() -> None:
 
     assert len(keys) == len(hook)
     assert keys == {dedupe_key(record) for record in local_log() if not is_ignorable(record)}
+
+
+def test_a_refused_recipient_stands_in_the_command() -> None:
+    command = {"code": 550, "content": "postmta-suppressed: no", "command": "rcpt to: <Gone@example.org> NOTIFY=NEVER"}
+    refused = record(type="Rejection", recipient="before@example.org", response=command)
+    assert recipients_of(refused) == ("Gone@example.org",)
+    assert event_type(refused) == "message.suppressed"
+    for other in ("DATA", None, "RCPT TO:<>", "MAIL FROM:<a@b>"):
+        one = record(type="Rejection", recipient="before@example.org", response=command | {"command": other})
+        assert recipients_of(one) == ("before@example.org",)
+
+
+def test_a_message_that_was_taken_and_dropped_is_suppressed() -> None:
+    assert event_type(record(type="Reception", queue="null", meta={"x_suppressed": True})) == "message.suppressed"
+    assert event_type(record(type="Delivery", meta={"x_suppressed": True})) == "message.delivered"
+
+
+def test_what_came_by_smtp_and_was_not_queued_is_lost() -> None:
+    words = {"code": 500, "content": "KumoMTA internal: QueueManager::insert failed during reception: x"}
+    assert event_type(record(type="Bounce", response=words)) == "message.deferred"
+    assert event_type(record(type="Bounce", response=words, meta={"x_smtp": {}})) == "message.bounced"

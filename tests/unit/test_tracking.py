@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +89,12 @@ def test_any_text_survives(body: str) -> None:
 def test_the_pixel_stands_at_the_end_of_the_body() -> None:
     changed = TRACKER.instrument("<body>x</body></html>", RID, opens=True, clicks=False)
     assert re.fullmatch(r"<body>x<img src=\"https://[^\"]*\" width=\"1\" height=\"1\" alt=\"\"></body></html>", changed)
+
+
+def test_the_key_for_unsubscribing_makes_no_other_links() -> None:
+    payload = msgspec.msgpack.encode(Link("r-1", "https://example.com/"))
+    signature = hmac.digest(TRACKER.unsubscribe_key.encode(), payload, "sha256")[:16]
+    token = base64.urlsafe_b64encode(signature + payload).decode().rstrip("=")
+    assert TRACKER.read_unsubscribe(token) == Link("r-1", "https://example.com/")
+    assert TRACKER.read_click(token) is None
+    assert TRACKER.read_open(token) is None

@@ -147,6 +147,8 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
         lost = await queries.taken_and_lost(connection, list(repeated))
         injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
         later += [_later(held[rid], Outcome(rid, Result.TRY_AGAIN, "the node could not queue it"), now) for rid in lost]
+        blocked = await withdraw_suppressed(connection, [held[one.rid] for one in listed], now)
+        later += [_later(held[one.rid], one, now) for one in listed if one.rid not in blocked]
         await queries.settle_injected(connection, injected, now)
         rejected = await queries.settle_refused(connection, refused, now)
         await record_refused(connection, {rid: refused[rid] for rid in rejected}, now)
