@@ -38,6 +38,15 @@ REQUESTS: dict[str, Any] = {
     "toggle_auto_block_rule": {"rule_id": "0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79", "enabled": False},
     "resolve_block": {"note": "the list was cleaned"},
     "act_on_queue": {"reason": "the receiver asked us to wait"},
+    "start_warmup": {"schedule": "standard", "provider_shares": {"gmail": 0.4}},
+    "forecast_warmup": {
+        "daily_volume": [20000],
+        "days": 45,
+        "provider_mix": {"gmail": 0.4, "outlook": 0.25},
+        "new_vmtas": [{"name": "mx2", "schedule": "standard"}],
+        "established": 1,
+    },
+    "warmup_create_schedule": {"name": "newsletter", "daily_allowances": [50, 100, 200, 400]},
     "suppressions_check_addresses": {"addresses": ["recipient@example.org"]},
     "score_message": _MESSAGE,
     "scan_files": {

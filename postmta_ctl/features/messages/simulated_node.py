@@ -17,6 +17,7 @@ from postmta_ctl.compiler.names import parse_source
 from postmta_ctl.compiler.node_files import KeyFile, key_path, write_node_files
 from postmta_ctl.core.inject import InjectItem, pack
 from postmta_ctl.core.log_events import domain_of
+from postmta_ctl.features.live_data import node_folder
 from postmta_ctl.features.messages.simulation_schemas import (
     DkimIdentity,
     HeaderSize,
@@ -25,6 +26,7 @@ from postmta_ctl.features.messages.simulation_schemas import (
     VmtaOdds,
 )
 from postmta_ctl.features.policy.rehearsal import stand_in_key
+from postmta_ctl.features.warmup.handing_out import FILE as TICKET_FILE
 from postmta_ctl.luavm import (
     EgressPathConfig,
     ManualClock,
@@ -65,13 +67,15 @@ class SimulatedNode:
         folder: An empty one.
         bundle: The release; of the sharded data it need hold only what the messages ask for.
         clock: Stands still.
+        tickets: What may leave today from warming vMTAs, as nodes read it.
     """
 
-    def __init__(self, folder: Path, bundle: Bundle, clock: ManualClock) -> None:
+    def __init__(self, folder: Path, bundle: Bundle, clock: ManualClock, tickets: bytes) -> None:
         write_node_files(
             folder, node_name="simulation", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=""
         )
         _write_stand_ins(folder, bundle)
+        node_folder.write(folder, {TICKET_FILE: tickets}, owner=None)
         root = folder / "release"
         bundle.write(root, release=0)
         self._clock = clock

@@ -28,6 +28,7 @@ from postmta_ctl.features.policy import queries as releases
 from postmta_ctl.features.policy.draft import load_bundle
 from postmta_ctl.features.suppressions.service import suppressed
 from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.features.warmup.handing_out import whole_day
 from postmta_ctl.luavm import ManualClock, PolicyError
 from postmta_ctl.system import System
 
@@ -57,10 +58,11 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
         waiting = await releases.pending(connection)
         bundle = await _bundle(connection, release.number, message.sender.domain)
         domain = await domains.by_name(connection, principal.organization_id, message.sender.domain)
+        tickets = await whole_day(connection, system.now())
     tracking_host = domain.tracking_host if domain else None
     message = message.without(held_back)
     items = [_item(system, principal, message, one, tracking_host) for one in message.waiting]
-    found = await asyncio.to_thread(_run, bundle, items, system.now())
+    found = await asyncio.to_thread(_run, bundle, items, system.now(), tickets)
     people = [*found, *(_suppressed(one) for one in message.recipients if one.status == "suppressed")]
     problems = [*_of_message(message), *_of_recipients(people)]
     if waiting:
@@ -105,11 +107,11 @@ def _item(
     return relay_item(leased, f"b@{system.settings.bounces}", tracker(system))
 
 
-def _run(bundle: Bundle, items: Collection[InjectItem], now: datetime) -> list[SimulatedRecipient]:
+def _run(bundle: Bundle, items: Collection[InjectItem], now: datetime, tickets: bytes) -> list[SimulatedRecipient]:
     if not items:
         return []
     with TemporaryDirectory(prefix="postmta-simulation-") as folder:
-        node = SimulatedNode(Path(folder), bundle, ManualClock(now))
+        node = SimulatedNode(Path(folder), bundle, ManualClock(now), tickets)
         return [_sent(node, item) for item in items]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.warmup_tickets import Day, Holder, Ticket, as_counted, issue
 from postmta_ctl.errors import NodeFailed
@@ -172,6 +173,26 @@ def file_content(serial: int, governed: list[Governed], tickets: Mapping[str, Ti
             found[name] = {"serial": ticket.serial, "size": ticket.size, "day": day, "limits": ticket.limits}
     content = msgspec.json.encode({"serial": serial, "vmtas": found}, order="sorted")
     return msgspec.json.format(content, indent=1) + b"\n"
+
+
+async def whole_day(connection: AsyncConnection, now: datetime) -> bytes:
+    """What a lone node would read if it were given all at once that is left of today; for simulations."""
+    governed = await queries.governed(connection)
+    delivered = await count_queries.delivered_at(connection, now.date())
+    tickets = {}
+    for one in governed:
+        opened = msgspec.structs.replace(one, progress=msgspec.structs.replace(one.progress, opened_on=now.date()))
+        day = _day(opened, delivered.get(one.row.id, {}), now)
+        size = max(0, day.allowance - day.delivered)
+        limits = {name: max(0, limit - day.delivered_at.get(name, 0)) for name, limit in day.limits.items()}
+        tickets[one.row.id] = Ticket(
+            day=now.date(),
+            size=size,
+            limits={name: limit for name, limit in limits.items() if limit < size},
+            issued_at=now,
+            serial=1,
+        )
+    return file_content(0, governed, tickets)
 
 
 def _open(tickets: Mapping[str, Ticket]) -> set[str]:
