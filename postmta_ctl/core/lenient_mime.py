@@ -18,6 +18,12 @@ from postmta_ctl.core.errors import InputError
 MAX_CONTAINERS = 25
 """Multiparts and messages within."""
 _MAX_HEADER_VALUE = 10_000
+_MAX_FIELD = 4096
+"""Octets of a MIME field: its parameters are parsed in a time that grows by the square of their number."""
+_LONG_FIELD = re.compile(
+    rb"(?:\A|[\r\n])content-(?:type|disposition)[ \t]*:(?=(?:[^\r\n]|\r?\n[ \t]|\r[ \t]){%d})" % _MAX_FIELD,
+    re.IGNORECASE,
+)
 _CONTAINER = re.compile(rb"multipart/|message/", re.IGNORECASE)
 _NO_CHARSETS = frozenset({"punycode", "idna", "unicode_escape", "raw-unicode-escape", "undefined"})
 """Codecs of Python that are no charsets of mail; some take time by the square of the length."""
@@ -32,6 +38,8 @@ def parse(raw: bytes, *, max_lines: int) -> Message:
     if raw.count(b"\n") + raw.count(b"\r") > 2 * max_lines or len(_CONTAINER.findall(raw)) > MAX_CONTAINERS:
         words = f"more than {max_lines} lines or {MAX_CONTAINERS} multiparts"
         raise InputError("message_too_complex", words)
+    if _LONG_FIELD.search(raw):
+        raise InputError("message_too_complex", f"a MIME field has more than {_MAX_FIELD} octets")
     try:
         return message_from_bytes(raw, policy=policy.compat32)
     except RecursionError:

@@ -24,6 +24,8 @@ UNRECORDED = {
     "preview_template": "changes nothing",
     "suppressions_check_addresses": "changes nothing",
     "verify_domain": "looks at DNS; a status that changes by it has an entry (test_audit)",
+    "score_message": "keeps nothing; the ledger is the record of what it costs",
+    "scan_files": "keeps nothing; the ledger is the record of what it costs",
     "blocklists_check_dnsbl": "looks at DNS; the ledger is the record of what it costs",
     "test_webhook": "the delivery log is the record",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -191,6 +192,9 @@ def test_where_verdicts_change(score: float, expected: str) -> None:
         (b"x" * (MAX_SIZE + 1), "message_too_large"),
         (b"\n" * 500_000 + b"x", "message_too_complex"),
         (b"Content-Type: multipart/mixed\n" * 30, "message_too_complex"),
+        (b"Content-Type: text/plain;" + b"a;" * 1_000_000, "message_too_complex"),
+        (b"X: y\rContent-Type: x;" + b"a;" * 5000, "message_too_complex"),
+        (b"X: y\r\ncontent-disposition : x;\r\n" + b" a;\r\n\t" * 5000, "message_too_complex"),
     ],
 )
 def test_bounds(raw: bytes, code: str) -> None:
@@ -207,15 +211,33 @@ def test_no_damage_to_a_message_breaks_the_rules(noise: bytes, at: int, length: 
 
 
 def test_a_message_of_charsets_that_are_none_is_read() -> None:
-    for charset in ("punycode", "idna", "undefined", "zlib", "utf-7", "x" * 5000, "\\0"):
+    for charset in ("punycode", "idna", "undefined", "zlib", "utf-7", "x" * 3000, "\\0"):
         raw = f'Content-Type: text/plain; charset="{charset}"\r\nSubject: =?{charset}?q?+2AA-?=\r\n\r\n+2AA- '.encode()
         mail = read_mail(raw, NOW)
         assert mail.words.encode() is not None
         assert (mail.first("subject") or "").encode() is not None
 
 
-def test_markup_as_deep_as_it_likes_is_read() -> None:
-    mail = read_mail(message(html="<div>" * 50_000 + "found"), NOW)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        message(html="<div>" * 200_000),
+        message(html="<a href=x><b><i>" * 50_000),
+        message({"From": "(" * 5000, "Reply-To": "(" * 5000, "Date": "(" * 5000}),
+        message({"From": '"' + "a@" * 5000}),
+        message(text="a@" * 500_000),
+        message({"Subject": "=?utf-8?q?a?= " * 700}),
+    ],
+    ids=["deep", "unclosed", "comments", "at", "text", "words"],
+)
+def test_no_message_takes_long(raw: bytes) -> None:
+    started = time.process_time()
+    assert ids(raw)
+    assert time.process_time() - started < 3
+
+
+def test_deep_markup_is_read() -> None:
+    mail = read_mail(message(html="<div>" * 5_000 + "found"), NOW)
     assert mail.html is not None
     assert mail.html.visible == "found"
 

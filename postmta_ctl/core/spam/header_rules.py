@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from email.utils import getaddresses, parseaddr, parsedate_to_datetime
+from email.utils import getaddresses, parsedate_to_datetime
 
 from postmta_ctl.core.lenient_mime import decoded
 from postmta_ctl.core.spam.mail import Mail
@@ -15,9 +15,19 @@ MAX_LINE = 998
 _ADDRESS = re.compile(r"[^@\s<>]+@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
 _MESSAGE_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>")
 _MAX_NAME = 200
+_MAX_COMMENTS = 20
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?|wg)\s*:", re.IGNORECASE)
 _SHOUTED = re.compile(r"[!?$€£]{3,}")
 _ONCE = ("from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date")
+
+
+def _mailboxes(value: str) -> list[tuple[str, str]]:
+    """Names and addresses of a field. The parser nests its calls as deep as comments are nested, so few may be."""
+    return [] if value.count("(") > _MAX_COMMENTS else getaddresses([value])
+
+
+def _mailbox(mail: Mail, name: str) -> tuple[str, str]:
+    return next(iter(_mailboxes(mail.field(name) or "")), ("", ""))
 
 
 def _from_missing(mail: Mail) -> str | None:
@@ -26,13 +36,13 @@ def _from_missing(mail: Mail) -> str | None:
 
 def _from_malformed(mail: Mail) -> str | None:
     value = mail.field("from") or ""
-    found = getaddresses([value])
+    found = _mailboxes(value)
     well_formed = all(_ADDRESS.fullmatch(address) for _, address in found)
     return None if not value.strip() or (found and well_formed) else f"From is {quoted(value)}"
 
 
 def _from_name_has_other_address(mail: Mail) -> str | None:
-    name, address = parseaddr(mail.field("from") or "")
+    name, address = _mailbox(mail, "from")
     shown = _ADDRESS.search(decoded(name)[:_MAX_NAME])
     if shown is None or address.lower().endswith("@" + shown[1].lower()):
         return None
@@ -40,7 +50,7 @@ def _from_name_has_other_address(mail: Mail) -> str | None:
 
 
 def _reply_to_other_domain(mail: Mail) -> str | None:
-    sender, answer = (parseaddr(mail.field(name) or "")[1].lower() for name in ("from", "reply-to"))
+    sender, answer = (_mailbox(mail, name)[1].lower() for name in ("from", "reply-to"))
     ours, theirs = sender.rpartition("@")[2], answer.rpartition("@")[2]
     if not ours or not theirs or f".{ours}".endswith(f".{theirs}") or f".{theirs}".endswith(f".{ours}"):
         return None

@@ -10,6 +10,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAX_HTML = 1024 * 1024
 """Characters that are looked at; mail programs clip messages at a tenth of it."""
+MAX_TAGS = 20_000
+"""Tags that are looked at: a parser of HTML takes time by their number times how deep they are nested."""
 MAX_LINKS = 500
 _MAX_LINK_TEXT = 300
 _UNSEEN = frozenset({"head", "script", "style", "template", "noscript", "title"})
@@ -43,9 +45,9 @@ class HtmlFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_html(html: str) -> HtmlFacts:
-    """Read the facts off a body; beyond :data:`MAX_HTML` nothing is looked at."""
+    """Read the facts off a body; beyond :data:`MAX_HTML` and :data:`MAX_TAGS` nothing is looked at."""
     reader = _Reader()
-    root = LexborHTMLParser(html[:MAX_HTML]).root
+    root = LexborHTMLParser("<".join(html[:MAX_HTML].split("<", MAX_TAGS)[:MAX_TAGS])).root
     for node in root.traverse(include_text=True) if root is not None else ():
         reader.take(node)
     return HtmlFacts(
