@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
@@ -156,6 +157,19 @@ def test_two_recipients_of_one_transaction_are_one_message(installation: Install
     check = {"addresses": ["bounce-smtp2@dest.test"]}
     (found,) = installation.service.call("POST", "/api/v1/suppressions/check", check)["data"]
     assert found["reason"] == "hard_bounce"
+
+
+def test_it_can_wait_and_leave_from_a_chosen_vmta(installation: Installation, credential: Credential) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=6)
+    fields = {"X-PostMTA-Send-At": at.isoformat(), "X-PostMTA-Vmta": "mx1"}
+    with session(installation, credential) as smtp:
+        smtp.send_message(mail("smtp-later@dest.test", **fields))
+    message_to(installation, "smtp-later@dest.test", "accepted")
+    assert datetime.now(UTC) < at
+    assert installation.sink.to("smtp-later@dest.test") == []
+    message = message_to(installation, "smtp-later@dest.test", "delivered")
+    assert datetime.now(UTC) > at - timedelta(seconds=1)
+    assert (message["vmta"], message["recipients"][0]["vmta"]) == ("mx1", "mx1")
 
 
 def test_a_report_on_it_reaches_its_recipient(installation: Installation, credential: Credential) -> None:
