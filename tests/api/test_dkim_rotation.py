@@ -208,6 +208,31 @@ async def test_a_node_that_is_away_keeps_the_old_keys_alive(
     assert (await shown(client, acme))["state"] == "grace"
 
 
+async def test_keys_stay_while_a_policy_that_was_rolled_back_needs_them(
+    client: Any, acme: Any, node: FakeNode, here: Any, resolver: Any, clock: Any
+) -> None:
+    publish_records(resolver, (await start(client, acme)).json())
+    await rotate_keys(here)
+    await publish(here)
+    clock.advance(minutes=1)
+    await rotate_keys(here)
+    assert (await shown(client, acme))["state"] == "grace"
+    back = await client.post("/api/v1/policy/rollback", json={"release": 1}, headers=acme)
+    assert back.status_code == 200, back.text
+    for _ in range(2):
+        clock.advance(days=8)
+        await rotate_keys(here)
+        assert (await shown(client, acme))["state"] == "grace"
+    assert key_names(node) == OLD | NEW, "the nodes sign with the old ones again"
+    await publish(here)
+    clock.advance(hours=1)
+    await rotate_keys(here)
+    assert (await shown(client, acme))["state"] == "done"
+    assert key_names(node) == NEW
+    refused = await client.post("/api/v1/policy/rollback", json={"release": 1}, headers=acme)
+    assert refused.status_code == 422, "its keys are gone"
+
+
 async def test_the_grace_time_is_never_shorter_than_mail_may_wait(
     client: Any, acme: Any, node: FakeNode, here: Any, resolver: Any, clock: Any
 ) -> None:

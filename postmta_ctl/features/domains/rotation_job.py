@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.compiler.names import shard_file, shard_of
 from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.core import dkim_rotation
 from postmta_ctl.core.dkim import judge_dkim
@@ -31,7 +32,7 @@ from postmta_ctl.features.domains.rotation_view import KeyCheck
 from postmta_ctl.features.domains.service import record_change
 from postmta_ctl.features.nodes import key_files
 from postmta_ctl.features.nodes import queries as nodes
-from postmta_ctl.features.policy import change_queries
+from postmta_ctl.features.policy import queries as releases
 from postmta_ctl.features.policy.bringing import LOCK
 from postmta_ctl.luavm.formats import parse_duration
 from postmta_ctl.store.locks import exclusive
@@ -139,10 +140,9 @@ async def _note_look(
 
 async def _switch(connection: AsyncConnection, row: DomainRow, rotation: RotationRow, now: datetime) -> None:
     """The new keys sign from the next release on, whatever process makes it: the rows say so from this commit on."""
-    change = await record_change(connection, row, rotation.author, f"domain {row.name} signs with new keys", now)
-    switched = msgspec.structs.replace(
-        rotation, state="switching", policy_change=change, switched_at=now, due_at=now + dkim_rotation.FOR_NODES
-    )
+    await record_change(connection, row, rotation.author, f"domain {row.name} signs with new keys", now)
+    following = now + dkim_rotation.FOR_NODES
+    switched = msgspec.structs.replace(rotation, state="switching", switched_at=now, due_at=following)
     await rotation_queries.switch_keys(connection, switched)
     await rotation_queries.save(connection, switched)
     await queries.check_soon(connection, row, now)
@@ -153,10 +153,9 @@ async def _confirm(system: System, rotation: RotationRow) -> None:
     now = system.now()
     async with system.db.transaction() as connection:
         row, current = await _locked(connection, rotation, "switching")
-        if row is None or current is None or current.policy_change is None:
+        if row is None or current is None:
             return
-        release = await change_queries.release_of(connection, current.policy_change)
-        if release is None or await rotation_queries.nodes_behind(connection, release):
+        if not await _is_behind_us(connection, row, rotation):
             following = msgspec.structs.replace(current, due_at=now + dkim_rotation.FOR_NODES)
         else:
             retire_at = now + _grace(system)
@@ -164,6 +163,28 @@ async def _confirm(system: System, rotation: RotationRow) -> None:
                 current, state="grace", confirmed_at=now, retire_at=retire_at, due_at=retire_at
             )
         await rotation_queries.save(connection, following)
+
+
+async def _is_behind_us(connection: AsyncConnection, row: DomainRow, rotation: RotationRow) -> bool:
+    """Whether no node signs with the old keys: the release that all of them run names none.
+
+    What counts is what the release holds, and not which changes it took up: one may be rolled back.
+    """
+    release = await releases.latest(connection)
+    if release is None or await rotation_queries.nodes_behind(connection, release.number):
+        return False
+    named = await _key_ids(connection, release.number, row.name)
+    known = (await queries.keys_of(connection, [row]))[row.id]
+    return not any(key.id in named for key in known if key.retired_by == rotation.id)
+
+
+async def _key_ids(connection: AsyncConnection, release: int, domain: str) -> set[str]:
+    """Ids of the keys that a release signs mail from the domain with."""
+    files = await releases.files_of(connection, release)
+    shards = sum(path.startswith("data/domains/") for path in files)
+    digest = files[shard_file("domains", shard_of(domain, shards))]
+    shard = msgspec.json.decode((await releases.contents(connection, {digest}))[digest])
+    return {key["id"] for key in shard[domain]["keys"]} if domain in shard else set()
 
 
 def _grace(system: System) -> timedelta:
@@ -178,11 +199,20 @@ async def _retire(system: System, rotation: RotationRow) -> None:
         return
     try:
         async with exclusive(system.db, LOCK, wait=0):
+            if await _is_needed(system, rotation):
+                return
             await _remove_files(system, rotation)
             async with system.db.transaction() as connection:
                 await _forget(connection, rotation, now)
     except (Busy, OSError) as error:
         log.warning("old DKIM keys stay for now", rotation=rotation.id, detail=str(error))
+
+
+async def _is_needed(system: System, rotation: RotationRow) -> bool:
+    """Whether a node signs with the old keys again, since an older policy was published."""
+    async with system.db.reading() as connection:
+        row = await queries.of_id(connection, rotation.domain_id)
+        return row is not None and not await _is_behind_us(connection, row, rotation)
 
 
 async def _remove_files(system: System, rotation: RotationRow) -> None:

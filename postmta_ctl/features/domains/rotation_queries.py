@@ -27,8 +27,6 @@ class RotationRow(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: datetime | None = None
     not_before: datetime | None = None
     """Resolvers may remember until then that the new records were not there."""
-    policy_change: int | None = None
-    """The note by which a release takes up the new keys."""
     verified_at: datetime | None = None
     """When the new records were found first."""
     switched_at: datetime | None = None

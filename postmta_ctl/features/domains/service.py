@@ -196,8 +196,6 @@ async def lock(connection: AsyncConnection, row: DomainRow) -> DomainRow:
     return found
 
 
-async def record_change(connection: AsyncConnection, row: DomainRow, author: str, summary: str, now: datetime) -> int:
-    """Note a change of the policy in the history of the domain's organization; the id of the note."""
-    return await changes.record(
-        connection, organization_id=row.organization_id, author=author, summary=summary, now=now
-    )
+async def record_change(connection: AsyncConnection, row: DomainRow, author: str, summary: str, now: datetime) -> None:
+    """Note a change of the policy in the history of the domain's organization."""
+    await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)

@@ -11,7 +11,7 @@ from postmta_ctl.features.policy import change_queries
 
 async def record(
     connection: AsyncConnection, *, organization_id: str | None, author: str, summary: str, now: datetime
-) -> int:
+) -> None:
     """Note that the desired policy is another from now on.
 
     Call it in the transaction that makes the change: a change without its note would never be published, a note
@@ -23,10 +23,7 @@ async def record(
         author: Name of the principal who did it.
         summary: One line for the release's history, such as ``domain example.com verified``.
         now: When.
-
-    Returns:
-        Its id, to ask by which release took it up.
     """
-    return await change_queries.add(
+    await change_queries.add(
         connection, organization_id=organization_id, author=author, summary=summary, created_at=now
     )

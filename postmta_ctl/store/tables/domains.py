@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ForeignKey,
     Index,
@@ -78,7 +77,6 @@ dkim_rotations = Table(
     Column("checked_at", Timestamp),
     # A resolver may remember until then that there was no record.
     Column("not_before", Timestamp),
-    Column("policy_change", BigInteger),
     Column("verified_at", Timestamp),
     Column("switched_at", Timestamp),
     Column("confirmed_at", Timestamp),

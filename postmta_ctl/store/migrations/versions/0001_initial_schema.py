@@ -1008,7 +1008,6 @@ def upgrade() -> None:
         sa.Column("checks", types.Json(), nullable=True),
         sa.Column("checked_at", types.Timestamp(), nullable=True),
         sa.Column("not_before", types.Timestamp(), nullable=True),
-        sa.Column("policy_change", sa.BigInteger(), nullable=True),
         sa.Column("verified_at", types.Timestamp(), nullable=True),
         sa.Column("switched_at", types.Timestamp(), nullable=True),
         sa.Column("confirmed_at", types.Timestamp(), nullable=True),
