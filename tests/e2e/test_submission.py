@@ -231,6 +231,13 @@ def test_other_domains_are_refused_in_the_envelope_and_in_from(
     assert b"postmta-foreign-domain" in caught.value.smtp_error
 
 
+def test_a_second_from_field_is_refused(installation: Installation, credential: Credential) -> None:
+    text = "From: ann@sender.test\r\nFrom: boss@elsewhere.test\r\nSubject: x\r\n\r\nHello\r\n"
+    with session(installation, credential) as smtp, pytest.raises(smtplib.SMTPDataError) as caught:
+        smtp.sendmail("ann@sender.test", ["ok@dest.test"], text)
+    assert b"postmta-bad-from" in caught.value.smtp_error
+
+
 def test_who_has_not_authenticated_cannot_send(installation: Installation) -> None:
     with session(installation) as smtp:
         assert smtp.mail("ann@sender.test")[0] == 530

@@ -294,6 +294,11 @@ class TestMessage:
         answer = vm.smtp_server_message_received(fleet.message("a@globex.example"), session)
         assert "postmta-foreign-domain" in refused(answer)
 
+    @pytest.mark.parametrize("other", ["From: boss@globex.example", "FROM: ann@acme.example", "From:"])
+    def test_a_second_from_field_is_refused(self, vm: Any, fleet: Any, session: Any, other: str) -> None:
+        answer = vm.smtp_server_message_received(submitted(fleet, other), session)
+        assert "postmta-bad-from" in refused(answer)
+
     def test_a_recipient_suppressed_since_is_dropped_with_a_record(self, vm: Any, fleet: Any, session: Any) -> None:
         suppress(fleet, "acme", "bob@example.org")
         message = submitted(fleet)

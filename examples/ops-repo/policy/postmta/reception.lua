@@ -17,7 +17,9 @@ local function from_address(message)
   -- What cannot be parsed raises.
   local parsed, from = pcall(message.from_header, message)
   local addresses = parsed and from and from.list or {}
-  local domain = #addresses == 1 and addresses[1].domain
+  -- Of two From fields a reader may be shown the other one.
+  local is_one = #addresses == 1 and #message:get_all_named_header_values 'From' == 1
+  local domain = is_one and addresses[1].domain
   if not domain or domain == '' then
     refuse('bad-from', 'the From field must hold exactly one address')
   end
