@@ -7,10 +7,8 @@ return {
     source = { ehlo_domain = "mx1.co.com", source_address = "192.0.2.1" },
   },
   ["co.mx2"] = {
-    path = {
-      additional_source_selection_rates = { ["postmta:co.mx2.r1:daily"] = "51/d,max_burst=49" },
-      ip_lookup_strategy = "Ipv4Only",
-    },
+    path = { ip_lookup_strategy = "Ipv4Only" },
     source = { ehlo_domain = "mx2.co.com", source_address = "192.0.2.2" },
+    warming = true,
   },
 }

@@ -3,5 +3,5 @@
 return {
   co = { organization = "co", pool = "co" },
   ["co.mx1"] = { organization = "co", pool = "co.mx1" },
-  ["co.mx2"] = { organization = "co", pool = "co.mx2", rate = "51/d,max_burst=49" },
+  ["co.mx2"] = { organization = "co", pool = "co.mx2", warming = true },
 }

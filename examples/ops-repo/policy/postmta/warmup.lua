@@ -21,8 +21,15 @@ local CLOSED, NONE, PREFIX = 'postmta:closed', 'local:1/10000d', 'lua-user-throt
 -- For a pool from which nothing may leave now: look again in an hour.
 local LATER = 'local:1/h,max_burst=0'
 
+local function parse(path)
+  local file = assert(io.open(path, 'r'))
+  local content = file:read 'a'
+  file:close()
+  return kumo.serde.json_parse(content)
+end
+
 local function load(path)
-  local ok, content = pcall(kumo.serde.json_load, path)
+  local ok, content = pcall(parse, path)
   return ok and content or { serial = 0, vmtas = {} }
 end
 
