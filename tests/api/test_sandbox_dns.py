@@ -31,6 +31,25 @@ async def test_every_record_of_a_claim_is_found(client: Any, ann: Any, sandbox: 
         assert (answer.status, answer.values) == ("found", (record["value"],))
 
 
+async def test_the_operator_has_done_everything_too(client: Any, settings: Any) -> None:
+    async with AsyncTestClient(create_app(structs.replace(settings, dns="sandbox"), jobs=False)) as client:
+        ann = await register(client)
+        for name, address in (("mx1", "192.0.2.10"), ("mx2", "2001:db8::1")):
+            body = {"name": name, "ip_address": address, "ehlo_domain": f"{name}.acme.test"}
+            assert (await client.post("/api/v1/vmtas", json=body, headers=ann)).status_code == 201
+        made = await claim(client, ann, "acme.test")
+        shown = (await client.post(f"/api/v1/domains/{made['id']}/verify", headers=ann)).json()
+    found = [(one["name"], one["verdict"]) for one in shown["checks"] if one["verdict"] != "missing"]
+    assert found == [
+        ("spf_evaluation", "ok"),
+        ("bounce_spf", "ok"),
+        ("dmarc_policy", "ok"),
+        ("bounce_mx", "ok"),
+        ("reverse_dns", "ok"),
+        ("reverse_dns", "ok"),
+    ]
+
+
 async def test_what_nobody_asked_for_is_missing(client: Any, ann: Any, sandbox: Any) -> None:
     await claim(client, ann, "acme.test")
     for name, kind in [("acme.test", "MX"), ("x.acme.test", "TXT"), ("_postmta.bolt.test", "TXT"), ("", "TXT")]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from postmta_ctl.clients.dns import Answer
+from postmta_ctl.core.reverse_dns import reverse_name
 from postmta_ctl.features.domains import queries, records
+from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 
 
 class SandboxResolver:
-    """Pretends that every DNS record of every claimed domain is published; nothing is asked of the real DNS.
+    """Pretends that every DNS record of every claimed domain, and of the operator, is published.
+
+    Nothing is asked of the real DNS.
 
     For trying things out (``dns = "sandbox"``): *any* organization can verify *any* domain by it. Of several claims
     to one name the zone shows every ownership record, but the other records only of who holds the name, or else
@@ -33,5 +39,23 @@ class SandboxResolver:
             for record in records.expected(self._settings, row, keys[row.id])
             if (record.name, record.type) == (".".join(labels), kind)
         ]
-        values = tuple(record.value for record in found if record == found[0] or record.purpose == records.OWNERSHIP)
-        return Answer(status="found", values=values) if values else Answer(status="missing")
+        values = [record.value for record in found if record == found[0] or record.purpose == records.OWNERSHIP]
+        values += await self._of_operator(".".join(labels), kind)
+        return Answer(status="found", values=tuple(values)) if values else Answer(status="missing")
+
+    async def _of_operator(self, name: str, kind: str) -> list[str]:
+        """What the operator of an installation publishes: bounces come back, and addresses have names."""
+        async with self._db.reading() as connection:
+            used = [vmta for _, vmta in await vmtas.of_all(connection)]
+        if name == self._settings.bounces:
+            addresses = (ipaddress.ip_address(vmta.ip_address) for vmta in used)
+            networks = [f"ip{address.version}:{address}" for address in addresses]
+            return {"TXT": [" ".join(["v=spf1", *networks, "-all"])], "MX": [f"10 mx.{name}"]}.get(kind, [])
+        if name == f"mx.{self._settings.bounces}":
+            return ["127.0.0.1"] if kind == "A" else []
+        if kind == "PTR":
+            return [vmta.ehlo_domain for vmta in used if reverse_name(vmta.ip_address) == name]
+        if kind in ("A", "AAAA"):
+            named = [vmta.ip_address for vmta in used if vmta.ehlo_domain == name]
+            return [address for address in named if (":" in address) == (kind == "AAAA")]
+        return []
