@@ -62,6 +62,11 @@ async def post(client: Any, headers: Any, path: str, body: Any = None, *, status
     return answer.json()
 
 
+async def recorded(client: Any, headers: Any) -> str:
+    """What the newest entry of the audit log says was done."""
+    return str((await client.get("/api/v1/audit", headers=headers)).json()["data"][0]["action"])
+
+
 async def release(client: Any, headers: Any, number: int) -> Any:
     return (await client.get(f"/api/v1/policy/releases/{number}", headers=headers)).json()["release"]
 
@@ -82,8 +87,7 @@ class TestRollback:
         assert Bundle.read(running(node)).digest == before
         shown = await release(client, ann, 3)
         assert (shown["rollback_to"], shown["reason"]) == (1, "mx1 is listed")
-        log = (await client.get("/api/v1/audit", headers=ann)).json()["data"]
-        assert log[0]["action"] == "policy.rolled_back"
+        assert await recorded(client, ann) == "policy.rolled_back"
 
     async def test_what_was_configured_stays_and_waits_for_somebody(
         self, client: Any, ann: Any, node: FakeNode, clock: Any
@@ -188,6 +192,7 @@ class TestApproval:
         assert "somebody else" in problem["detail"]
         done = await post(client, bob, "releases/1/approve")
         assert (done["outcome"], node.running) == ("published", 1)
+        assert await recorded(client, bob) == "policy.approved"
         shown = await release(client, ann, 1)
         assert (shown["state"], shown["author"], shown["approved_by"]) == (
             "published",
@@ -211,6 +216,7 @@ class TestApproval:
         await publish(client, ann)
         shown = (await post(client, bob, "releases/1/reject", {"reason": "not before the sale"}))["release"]
         assert (shown["state"], shown["note"]) == ("rejected", "not before the sale")
+        assert await recorded(client, bob) == "policy.rejected"
         await post(client, bob, "releases/1/approve", status=409)
         await post(client, bob, "rollback", {"release": 1}, status=409)
         assert node.running is None
@@ -281,11 +287,13 @@ class TestCanary:
     async def test_promoted_and_stopped_by_hand(self, client: Any, ann: Any, ready: list[FakeNode]) -> None:
         await self.start(client, ann)
         await post(client, ann, "releases/2/stop", {"reason": "second thoughts"})
+        assert await recorded(client, ann) == "policy.stopped"
         assert [node.running for node in ready] == [1, 1, 1]
         await post(client, ann, "releases/2/promote", status=409)
         await self.start(client, ann)
         outcomes = await post(client, ann, "releases/3/promote")
         assert [one["running_release"] for one in outcomes] == [3, 3, 3]
+        assert await recorded(client, ann) == "policy.promoted"
 
     async def test_a_roll_back_ends_it(self, client: Any, ann: Any, ready: list[FakeNode]) -> None:
         await self.start(client, ann)

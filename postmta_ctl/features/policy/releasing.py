@@ -26,7 +26,11 @@ _ACTIONS = {
     "canary": "policy.canary_started",
     "proposed": "policy.proposed",
 }
-_DECIDED = {"published": "approved", "canary": "canary_started"}
+_DECIDED = {
+    ("proposed", "published"): "approved",
+    ("proposed", "canary"): "canary_started",
+    ("canary", "published"): "promoted",
+}
 
 
 class By(msgspec.Struct, frozen=True):
@@ -114,7 +118,7 @@ async def settle(
         await audit.record(
             connection,
             by.principal,
-            f"policy.{_DECIDED.get(state, state)}",
+            f"policy.{_DECIDED.get((before.state, state), state)}",
             str(number),
             before={"state": before.state},
             after={"state": state, "note": note},
