@@ -318,6 +318,67 @@ async def test_a_node_that_cannot_be_told_is_told_again(
     assert fake.bumps == 2, "and then left in peace"
 
 
+async def test_two_governors_at_once_are_one(
+    client: Any, ann: Any, here: Any, receivers: Receivers, fake: FakeNode, clock: Any
+) -> None:
+    vmta_id = await make(client, ann, [10, 20])
+    await asyncio.gather(*(govern(here) for _ in range(5)))
+    await receivers.answer("Delivery", 10)
+    clock.advance(days=1)
+    await asyncio.gather(*(govern(here) for _ in range(5)))
+    shown = await status(client, ann, vmta_id)
+    assert ([one["kind"] for one in shown["decisions"]], shown["stage"]) == (["advanced"], 2)
+    assert tickets(fake)["acme.mx1"]["serial"] == 2
+
+
+async def test_what_was_written_down_and_not_told_is_told_as_it_was(
+    client: Any, ann: Any, here: Any, receivers: Receivers, fake: FakeNode
+) -> None:
+    await make(client, ann, [10])
+    moved = fake.policy_dir.rename(fake.policy_dir.with_name("away"))
+    await govern(here)
+    moved.rename(fake.policy_dir)
+    for _ in range(3):
+        await govern(here)
+    assert tickets(fake)["acme.mx1"] == {"serial": 1, "size": 10, "day": 10, "limits": {}}
+
+
+async def test_records_of_mail_that_is_nobodys_and_of_sources_unknown_are_not_counted(
+    client: Any, ann: Any, db: Any, receivers: Receivers
+) -> None:
+    await make(client, ann, [10])
+    known = example("Delivery")
+    strange: list[dict[str, Any]] = [
+        {"egress_source": "acme.mx9.r1"},
+        {"egress_source": None},
+        {"meta": {"tenant": "nobody"}, "egress_source": "acme.mx1.r1"},
+    ]
+    records = [known | {"id": f"{number:032x}", "meta": {"tenant": "acme"}} | one for number, one in enumerate(strange)]
+    headers = {"Authorization": "Bearer node-token"}
+    answer = await client.post("/ingest/v1/logs", json=records, headers=headers)
+    assert answer.json()["added"] == len(strange), answer.text
+    async with db.reading() as connection:
+        assert await connection.scalar(select(func.count()).select_from(warmup_counts)) == 0
+
+
+async def test_a_deleted_vmta_takes_its_tickets_along(
+    client: Any, ann: Any, here: Any, receivers: Receivers, fake: FakeNode
+) -> None:
+    vmta_id = await make(client, ann, [10])
+    await govern(here)
+    await receivers.answer("Delivery", 3)
+    await make_another(client, ann)
+    assert (await client.delete(f"/api/v1/vmtas/{vmta_id}", headers=ann)).status_code == 204
+    await govern(here)
+    assert set(tickets(fake)) == {"acme.mx2"}
+
+
+async def make_another(client: Any, headers: Any) -> None:
+    body = {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"}
+    answer = await client.post("/api/v1/vmtas", json=body | {"warmup": {"schedule": "standard"}}, headers=headers)
+    assert answer.status_code == 201, answer.text
+
+
 async def test_established_vmtas_are_not_counted(client: Any, ann: Any, db: Any, receivers: Receivers) -> None:
     await client.post("/api/v1/vmtas", json=MX1, headers=ann)
     await receivers.answer("Delivery", 5)

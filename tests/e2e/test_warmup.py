@@ -39,7 +39,9 @@ def warming(installation: Installation, name: str, address: str, **warmup: Any) 
 def ticket(installation: Installation, name: str) -> dict[str, Any] | None:
     """The ticket that the node's policy reads."""
     path = installation.kumod.policy_dir / "live" / "warmup.json"
-    found: dict[str, Any] | None = json.loads(path.read_text())["vmtas"].get(f"sender.{name}") if path.exists() else None
+    found: dict[str, Any] | None = (
+        json.loads(path.read_text())["vmtas"].get(f"sender.{name}") if path.exists() else None
+    )
     return found
 
 
@@ -73,6 +75,8 @@ def test_no_more_than_the_allowance_leaves_by_it_and_the_rest_by_the_other(insta
 
         shown = installation.service.call("GET", f"/api/v1/vmtas/{vmta_id}/warmup")
         assert (shown["today"]["allowance"], shown["today"]["delivered"]) == (ALLOWANCE, ALLOWANCE)
+        listed = json.loads(installation.service.command("warmup", "status", "--json"))
+        assert listed["sender.new1"]["today"] == shown["today"]
 
 
 def newer(installation: Installation, name: str, serial: int) -> dict[str, Any] | None:
