@@ -24,7 +24,7 @@ demo: setup ## The main job on embedded defaults: from an empty folder to delive
 	$(BIN)/postmta demo
 
 run: setup ## Serve on http://127.0.0.1:8080 with a sandbox node, ready to play with.
-	$(BIN)/postmta demo --serve
+	$(BIN)/postmta demo --serve --port 8080
 
 test: setup ## All tests; those of a real kumod are skipped with a reason unless KUMOD names one.
 	$(BIN)/pytest -n auto
