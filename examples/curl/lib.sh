@@ -37,7 +37,7 @@ call() {
     done
     got=$(curl -sS -o "$answer" -w '%{http_code} %{content_type}' -X "$method" "$POSTMTA_URL$path" "$@")
     status=${got%% *}
-    printf '\nHTTP %s\n' "$got"
+    printf '\nHTTP %s\n' "${got% }"
     case $got in
         *json*) python3 -m json.tool --no-ensure-ascii "$answer" | head -n "${SHOW:-100000}" ;;
         *image/*) printf '(%s octets)\n' "$(wc -c <"$answer" | tr -d ' ')" ;;

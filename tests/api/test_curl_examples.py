@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from postmta_ctl.features.pending.contract import endpoints
+from postmta_ctl.features.pending.contract import Endpoint, endpoints
 
 FOLDER = Path(__file__).parents[2] / "examples/curl"
 RECORD = runpy.run_path(str(FOLDER / "record.py"))
@@ -51,14 +51,12 @@ def recorded(script: Path) -> str:
 
 def test_every_row_of_the_contract_is_called() -> None:
     called = [one for script in SCRIPTS for one in answers(recorded(script))]
-    missing = [
-        f"{row.method} {row.path}"
-        for row in endpoints()
-        if not any(
-            one.method == row.method and re.fullmatch(re.sub(r":\w+", "[^/]+", row.path), one.path) for one in called
-        )
-    ]
+    missing = [f"{row.method} {row.path}" for row in endpoints() if not any(is_call(one, row) for one in called)]
     assert missing == []
+
+
+def is_call(answer: Answer, row: Endpoint) -> bool:
+    return answer.method == row.method and bool(re.fullmatch(re.sub(r":\w+", "[^/]+", row.path), answer.path))
 
 
 def test_no_transcript_holds_a_secret() -> None:
