@@ -175,6 +175,8 @@ def _follow(state: _State, place: _Place, term: Term, *, is_main: bool) -> Steps
     _spend(state, place, f"{term.name}{'=' if term.qualifier == '=' else ':'}{target}")
     if "%" in target:
         state.warnings.append(f"{term.name}:{target[:60]} depends on the sender, and was not followed.")
+    elif not _is_name(target):
+        state.problems.append(f"{place.domain}: {target[:60]!r} is no name that DNS can be asked for.")
     elif target in place.path:
         state.problems.append(f"{target[:100]} includes itself.")
     elif state.lookups < _ENOUGH:
@@ -188,6 +190,9 @@ def _addresses(state: _State, place: _Place, term: Term) -> Steps:
     _spend(state, place, term.name + (f":{term.value}" if term.value else ""))
     if term.name == "ptr":
         state.warnings.append(f"{place.domain} uses ptr, which is slow and not to be used (RFC 7208 §5.5).")
+        return
+    if not _is_name(host):
+        state.problems.append(f"{place.domain}: {host[:60]!r} is no name that DNS can be asked for.")
         return
     if "%" in host or state.lookups > _ENOUGH:
         return
@@ -204,6 +209,11 @@ def _addresses(state: _State, place: _Place, term: Term) -> Steps:
     if term.name != "exists":
         for address in found:
             _allow(state, place, term, _with_length(address, lengths))
+
+
+def _is_name(text: str) -> bool:
+    """Whether DNS can be asked for it: what cannot be asked is an error of the record, not of DNS."""
+    return len(text) <= 253 and text.isascii() and all(0 < len(label) <= 63 for label in text.split("."))
 
 
 def _exchanges(state: _State, domain: str) -> Generator[Question, Values, list[str]]:

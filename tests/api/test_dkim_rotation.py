@@ -17,7 +17,7 @@ from postmta_ctl.features.domains import queries
 from postmta_ctl.features.domains.rotation_job import rotate_keys
 from postmta_ctl.features.policy.publish import publish as publish_policy
 from postmta_ctl.features.policy.releasing import By
-from postmta_ctl.store.tables import dkim_keys, dkim_rotations, webhook_deliveries
+from postmta_ctl.store.tables import audit_log, dkim_keys, dkim_rotations, webhook_deliveries
 from tests.conftest import verify_domain
 from tests.fake_node import FakeNode
 
@@ -371,12 +371,14 @@ async def test_webhooks_are_told(
         clock.advance(days=days)
         await rotate_keys(here)
     async with db.reading() as connection:
+        kept = list(await connection.scalars(select(audit_log.c.action).order_by(audit_log.c.id)))
         told = list(await connection.scalars(select(webhook_deliveries.c.type).order_by(webhook_deliveries.c.id)))
     assert [one for one in told if "rotation" in one] == [
         "domain.dkim_rotation_started",
         "domain.dkim_rotation_switched",
         "domain.dkim_rotation_completed",
     ]
+    assert [one for one in kept if "rotation" in one] == [one for one in told if "rotation" in one]
 
 
 async def test_keys_that_grow_old_are_replaced_by_themselves(

@@ -22,6 +22,7 @@ from postmta_ctl.core.dkim import judge_dkim
 from postmta_ctl.core.dkim_rotation import Look, Next
 from postmta_ctl.core.verdicts import unknown
 from postmta_ctl.errors import Busy, Conflict, InvalidRequest
+from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.domains import queries, rotation_queries
 from postmta_ctl.features.domains.announcements import announce
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
@@ -248,5 +249,16 @@ async def _locked(
 
 async def _tell(connection: AsyncConnection, row: DomainRow, rotation: RotationRow, kind: str, now: datetime) -> None:
     known = (await queries.keys_of(connection, [row]))[row.id]
-    await announce(connection, row, [(kind, announcement(row, rotation, known))], now)
+    told = announcement(row, rotation, known)
+    await announce(connection, row, [(kind, told)], now)
+    await audit.record(
+        connection,
+        None,
+        kind,
+        row.id,
+        after=told,
+        now=now,
+        organization_id=row.organization_id,
+        actor=rotation.author,
+    )
     log.info(kind, domain=row.name, rotation=rotation.id)
