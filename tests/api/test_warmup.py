@@ -361,6 +361,26 @@ async def test_records_of_mail_that_is_nobodys_and_of_sources_unknown_are_not_co
         assert await connection.scalar(select(func.count()).select_from(warmup_counts)) == 0
 
 
+async def test_what_no_receiver_said_is_an_attempt_and_no_answer(
+    client: Any, ann: Any, db: Any, receivers: Receivers
+) -> None:
+    await make(client, ann, [10])
+    known = example("TransientFailure")
+    internal = {"code": 400, "enhanced_code": None, "content": "KumoMTA internal: failed to connect to any host"}
+    source = {"meta": {"tenant": "acme"}, "egress_source": "acme.mx1.r1"}
+    records = [
+        known | source | {"id": "1" * 32, "response": known["response"] | internal},
+        known | source | {"id": "2" * 32, "type": "Expiration"},
+        known | source | {"id": "3" * 32},
+    ]
+    headers = {"Authorization": "Bearer node-token"}
+    answer = await client.post("/ingest/v1/logs", json=records, headers=headers)
+    assert answer.json()["added"] == len(records), answer.text
+    async with db.reading() as connection:
+        row = (await connection.execute(select(warmup_counts))).mappings().one()
+    assert (row["deferred"], row["bounced"], row["attempts"]) == (1, 0, 2)
+
+
 async def test_a_deleted_vmta_takes_its_tickets_along(
     client: Any, ann: Any, here: Any, receivers: Receivers, fake: FakeNode
 ) -> None:

@@ -17,16 +17,20 @@ from postmta_ctl.features.warmup import count_queries
 from postmta_ctl.features.warmup.count_queries import Key
 
 _COUNTED = {
-    "message.delivered": "delivered",
-    "message.deferred": "deferred",
-    "message.bounced": "bounced",
-    "message.complained": "complained",
+    "Delivery": "delivered",
+    "TransientFailure": "deferred",
+    "Bounce": "bounced",
+    "OOB": "bounced",
+    "Feedback": "complained",
 }
+"""Type of the record → what receivers said by it. An expiration is no answer, but what follows from deferrals."""
+_INTERNAL = "KumoMTA internal:"
+"""How the reply begins where no receiver was spoken to: an address that is not the host's, a server out of reach."""
 
 
 async def count(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Count events, by the column names of ``events``; those of other vMTAs are passed over."""
-    counted = [row for row in rows if row["type"] in _COUNTED and row["organization_id"] and row["vmta"]]
+    counted = [row for row in rows if row["record_type"] in _COUNTED and row["organization_id"] and row["vmta"]]
     if not counted:
         return
     found = await count_queries.warming(connection, {(row["organization_id"], row["vmta"]) for row in counted})
@@ -37,6 +41,8 @@ async def count(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) 
         vmta_id = found.get((row["organization_id"], row["vmta"]))
         if vmta_id is not None:
             key = Key(vmta_id, row["occurred_at"].date(), row["provider"] or OTHER, row["node"])
-            counts[key][_COUNTED[row["type"]]] += 1
+            if not (row["reply"] or "").startswith(_INTERNAL):
+                counts[key][_COUNTED[row["record_type"]]] += 1
+            # It was drawn from the ticket all the same.
             counts[key]["attempts"] += row["record_type"] in ATTEMPTS
     await count_queries.add(connection, counts)

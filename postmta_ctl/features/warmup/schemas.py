@@ -1,7 +1,7 @@
 """What the warm-up routes take and give."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -155,9 +155,3 @@ class Schedules(msgspec.Struct, frozen=True, kw_only=True):
     """Ours first, then the organization's by name."""
 
     data: list[Schedule]
-
-
-def decision_fields(decision: Any) -> dict[str, Any]:
-    """What of a decision is shown as it is kept."""
-    names = ("reason", "from_stage", "to_stage", "from_allowance", "to_allowance", "rates", "thresholds")
-    return {name: getattr(decision, name) for name in names}

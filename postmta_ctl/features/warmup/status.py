@@ -25,7 +25,6 @@ from postmta_ctl.features.warmup.schemas import (
     WarmupDay,
     WarmupDecision,
     WarmupStatus,
-    decision_fields,
 )
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
@@ -33,6 +32,8 @@ from postmta_ctl.system import System
 DAYS = 30
 LAST = PageRequest(limit=20)
 _SLOWED = {Kind.HELD, Kind.STEPPED_BACK, Kind.PROVIDER_HELD}
+_KEPT = ("reason", "from_stage", "to_stage", "from_allowance", "to_allowance", "rates", "thresholds")
+"""What of a decision is shown as it is kept."""
 _BETTER = {Kind.STARTED, Kind.ADVANCED, Kind.SKIPPED, Kind.COMPLETED}
 
 
@@ -194,5 +195,5 @@ def _shown(row: DecisionRow) -> WarmupDecision:
         author=row.author,
         figures=Answers(**msgspec.structs.asdict(row.decision.figures)),
         created_at=row.created_at,
-        **decision_fields(row.decision),
+        **{name: getattr(row.decision, name) for name in _KEPT},
     )
