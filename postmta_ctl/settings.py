@@ -131,7 +131,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kumod: str = ""
     """A kumod program whose ``--validate`` is part of proving a policy; empty: ``KUMOD``, or the one on the PATH."""
     dns: str = "system"
-    """``system``, the address of a resolver with or without a port, or ``sandbox``: pretend every record we ask for is published."""
+    """``system``, the address of a resolver with or without a port, or ``sandbox``: pretend every record we
+    ask for is published."""
     dkim_grace_days: float = 7.0
     """How long the records of replaced DKIM keys must stay; never less than the queues' ``max_age`` and a day."""
     webhook_allow_http: bool = False

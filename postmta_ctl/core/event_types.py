@@ -23,7 +23,7 @@ EVENT_TYPES = {
     "security.block_opened": "A rate was too high, and an auto-block rule stopped mail or told of it.",
     "security.block_resolved": "A block is over: resolved, expired, or its rule was deleted.",
     "domain.verified": "A domain's required DNS records are all there: mail may come from it.",
-    "domain.unverified": "Mail may not come from a domain any more: a required record is gone, or the name is another's.",
+    "domain.unverified": "Mail may not come from a domain any more: a required record is gone, or the name.",
     "domain.dns_changed": "The verdict on a DNS record of a domain is another than before.",
     "domain.dkim_rotation_started": "New DKIM keys were made; their records are to be published.",
     "domain.dkim_rotation_switched": "Mail is signed with the new keys from now on.",

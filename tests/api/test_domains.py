@@ -123,7 +123,7 @@ async def test_private_keys_are_sealed_and_never_shown(
     async with db.reading() as connection:
         opened = await keys.private_keys(system, connection, ["acme.test"])
         kept = list(await connection.scalars(select(dkim_keys.c.sealed_private_key)))
-    assert [(key.file.domain, key.file.selector) for key in opened] == [("acme.test", "pmta"), ("acme.test", "pmta-ed25519")]
+    assert [key.file[:2] for key in opened] == [("acme.test", "pmta"), ("acme.test", "pmta-ed25519")]
     for key in opened:
         assert key.pem.startswith(b"-----BEGIN PRIVATE KEY-----")
         assert "PRIVATE" not in repr(key)
