@@ -32,6 +32,8 @@ def bind(vm: Context, function: Function, implementation: Implementation | None)
         vm = alive(reference)
         try:
             vm.check_event(function)
+            if vm.trace is not None:
+                vm.trace.called(function.name, vm.machine.place())
             decoded = decode_arguments(vm.decoder, function, args)
             if implementation is None:
                 raise not_simulated(function.name)
@@ -52,6 +54,8 @@ def bind_method(vm: Context, lua_type: str, method: Function) -> Callable[..., o
         vm = alive(reference)
         try:
             target = args[0] if args else None
+            if vm.trace is not None:
+                vm.trace.called(name, vm.machine.place())
             if not isinstance(target, Userdata) or target.lua_type != lua_type:
                 raise LuaProblem("wrong_type", f"call it as object:{method.name}(…), with a colon")
             decoded = decode_arguments(vm.decoder, method, args[1:])

@@ -21,6 +21,7 @@ from postmta_ctl.luavm.errors import LuaProblem, PolicyError, Rejected
 from postmta_ctl.luavm.functions import FUNCTIONS
 from postmta_ctl.luavm.host import Host
 from postmta_ctl.luavm.machine import NOWHERE, Machine, Place
+from postmta_ctl.luavm.trace import Trace
 
 if TYPE_CHECKING:
     from postmta_ctl.luavm.node import NodeRuntime
@@ -39,12 +40,14 @@ class Context:
     Attributes:
         raised: the latest errors that the policy met, also those it caught with ``pcall``.
         handlers: the registered handlers by event.
+        trace: what ran since :meth:`watch`; None before.
     """
 
     def __init__(self, node: NodeRuntime) -> None:
         self.node = node
         self.handlers: dict[str, list[Handler]] = {}
         self.raised: deque[PolicyError] = deque(maxlen=100)
+        self.trace: Trace | None = None
         self.uses = 0
         self.epoch = node.epoch
         self._events: list[str] = []
@@ -183,10 +186,18 @@ class Context:
         arguments = [self.to_lua(arg) for arg in args]
         with self._running(event):
             for handler in handlers:
+                if self.trace is not None:
+                    self.trace.begin(event, handler.place)
                 values = self._guarded(handler.function, *arguments)
                 if values:
                     return values
         return (None,) if handlers and not self.definition(event).may_register_many else None
+
+    def watch(self) -> Trace:
+        """Note from now on what runs. Each line costs a call into Python: for single messages, not for load."""
+        self.trace = Trace(self.node)
+        self.machine.watch(self.trace.reached)
+        return self.trace
 
     def definition(self, event: str) -> Event:
         """The catalogue's entry; for events that policies name themselves, one with a single handler."""

@@ -50,8 +50,10 @@ class Machine:
         self._lua = lua
         self._time_limit = time_limit
         self._deadline = float("inf")
+        self._reached: Callable[[str, int, int], None] = _nobody
         hooks = {name.removeprefix("host_"): getattr(host, name) for name in dir(host) if name.startswith("host_")}
         hooks["out_of_time"] = _weakly(self._check_time)
+        hooks["reached"] = _weakly(self._tell_reached)
         prelude = resources.files(__package__).joinpath("prelude.lua").read_text(encoding="utf-8")
         self._api = lua.execute(prelude, lua.table_from(hooks))
         self.converter = Converter(self._make_table, self._api.is_empty_list)
@@ -92,6 +94,17 @@ class Machine:
         if time.thread_time() > self._deadline:
             file, line = self.place()
             raise PolicyError("timeout", f"the policy computed for more than {self._time_limit:g} s", file, line)
+
+    def watch(self, reached: Callable[[str, int, int], None]) -> None:
+        """From now on tell the lines of policy files that run: file, line of the function's definition, line.
+
+        Lua's line hook is set outside of the sandbox, whose ``debug`` library is gone; a policy cannot notice it.
+        """
+        self._reached = reached
+        self._api.watch(_BUDGET_CHECK_INSTRUCTIONS)
+
+    def _tell_reached(self, file: str, defined: int, line: int) -> None:
+        self._reached(file, defined, line)
 
     def compile(self, source: bytes, name: str) -> Any:
         """The chunk as a function.
@@ -137,16 +150,20 @@ class Machine:
         self._api.set_global(name, value)
 
 
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
     """The method, for Lua to keep: Lua must not keep alive what keeps Lua alive."""
     reference = WeakMethod(method)
 
-    def call() -> None:
+    def call(*args: object) -> None:
         target = reference()
         if target is not None:
-            target()
+            target(*args)
 
     return call
+
+
+def _nobody(_file: str, _defined: int, _line: int) -> None:
+    """Who is told before anybody watches."""
 
 
 def _no_attribute(*_access: object) -> object:

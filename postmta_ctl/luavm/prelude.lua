@@ -35,6 +35,20 @@ function api.set_budget(instructions)
   debug.sethook(function() host.out_of_time() end, '', instructions)
 end
 
+-- From now on host.reached is told when another function of a policy file is entered, or the same one goes on at another
+-- line: file, line of its definition, line. The budget is looked after as before.
+function api.watch(instructions)
+  local source, defined, at
+  debug.sethook(function(event, line)
+    if event == 'count' then return host.out_of_time() end
+    local info = debug.getinfo(2, 'S')
+    if info.source:sub(1, 1) ~= '@' then return end
+    if info.source == source and info.linedefined == defined and line == at then return end
+    source, defined, at = info.source, info.linedefined, line
+    host.reached(source:sub(2), defined, line)
+  end, 'l', instructions)
+end
+
 -- Functions made here are C functions. A tail call keeps the caller's frame only for those, and with it the line.
 function api.define(module, name, func) rawset(module, name, python.as_function(func)) end
 
