@@ -18,7 +18,7 @@ from postmta_ctl.core.warmup_simulation import NEVER, Course
 from postmta_ctl.core.warmup_simulation import simulate as run_course
 from postmta_ctl.features.warmup import forecast_pages, status
 from postmta_ctl.features.warmup.forecast_schemas import WarmupForecast
-from postmta_ctl.features.warmup.forecasting import shown
+from postmta_ctl.features.warmup.forecasting import LATEST, shown
 from postmta_ctl.features.warmup.schemas import WarmupStatus
 
 WRITERS: dict[str, Callable[[WarmupForecast], str]] = {
@@ -112,6 +112,8 @@ def show_forecast(
     if not senders:
         raise click.UsageError("give an address by --new or --established")
     begin = first.date() if first else datetime.now(UTC).date()
+    if begin > LATEST:
+        raise click.BadParameter(f"must not be after {LATEST}", param_hint="--from")
     found = shown(forecast_plan([volume] * days, _mix(mix), senders, begin), senders)
     if form in WRITERS:
         click.echo(WRITERS[form](found), nl=False)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from postmta_ctl.core.providers import PROVIDERS
 
 PLAN = {
     "daily_volume": [1000],
@@ -100,5 +103,12 @@ async def test_what_is_no_plan_is_refused(client: Any, ann: Any, change: Any, fi
 
 async def test_a_large_plan_takes_no_time_worth_naming(client: Any, ann: Any) -> None:
     new = [{"name": f"n{number}", "schedule": "conservative"} for number in range(50)]
-    answer = await ask(client, ann, days=366, daily_volume=[10**9], new_vmtas=new)
+    mix = dict.fromkeys(sorted(PROVIDERS)[:25], 0.03)
+    answer = await ask(client, ann, days=366, daily_volume=[10**9], new_vmtas=new, provider_mix=mix, established=50)
     assert len(answer.json()["days"]) == 366
+    assert answer.elapsed < timedelta(seconds=30)
+
+
+async def test_the_last_day_of_the_calendar_is_far_enough(client: Any, ann: Any) -> None:
+    answer = await ask(client, ann, first_day="9999-12-30")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "first_day")

@@ -39,6 +39,7 @@ def test_a_forecast_as_table_and_as_data() -> None:
         ["--mix", "gmial=0.1"],
         ["--mix", "gmail=1.1"],
         ["--mix", "gmail=nan"],
+        ["--from", "9999-12-31"],
     ],
 )
 def test_what_is_no_plan_is_a_usage_error(words: list[str]) -> None:

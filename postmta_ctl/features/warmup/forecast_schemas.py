@@ -10,7 +10,7 @@ from msgspec import Meta
 from postmta_ctl.features.warmup.schemas import Allowances, Shares
 
 Volume = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Count = Annotated[int, Meta(ge=0, le=1000)]
+Count = Annotated[int, Meta(ge=0, le=50)]
 
 
 class ForecastFormat(StrEnum):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import date
+
 from msgspec.structs import asdict, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +19,9 @@ from postmta_ctl.features.warmup import beginning
 from postmta_ctl.features.warmup.forecast_schemas import ForecastRequest, PlannedMail, PlannedVmta, WarmupForecast
 from postmta_ctl.system import System
 
+LATEST = date(9998, 1, 1)
+"""A year and a day before the calendar of Python ends."""
+
 
 async def forecast_for(system: System, organization_id: str, data: ForecastRequest) -> WarmupForecast:
     """What a plan comes to for an organization.
@@ -29,7 +35,11 @@ async def forecast_for(system: System, organization_id: str, data: ForecastReque
     if not senders:
         raise InvalidRequest.of("new_vmtas", "there is no vMTA to send from", code="no_vmtas")
     volumes = [data.daily_volume[min(day, len(data.daily_volume) - 1)] for day in range(data.days)]
-    found = forecast(volumes, data.provider_mix, senders, data.first_day or system.now().date())
+    first = data.first_day or system.now().date()
+    if first > LATEST:
+        raise InvalidRequest.of("first_day", f"must not be after {LATEST}", code="out_of_range")
+    # A year of many addresses and providers takes a while, during which others are answered.
+    found = await asyncio.to_thread(forecast, volumes, data.provider_mix, senders, first)
     return shown(found, senders)
 
 
