@@ -29,6 +29,8 @@ TURN = 20_000
 
 async def refresh_live_data(system: System) -> bool:
     """Take up what has changed, and bring every node to it. True when more changes wait."""
+    if await _is_settled(system):
+        return False
     try:
         async with exclusive(system.db, "live-data", wait=0):
             more = await take_up(system)
@@ -36,6 +38,30 @@ async def refresh_live_data(system: System) -> bool:
             return more
     except Busy:
         return False
+
+
+async def _is_settled(system: System) -> bool:
+    """Whether there is nothing to do, which is what most turns find, and which needs no lock."""
+    async with system.db.reading() as connection:
+        if await queries.changes(connection, 1):
+            return False
+        known = await queries.digests(connection, [BLOCKED])
+        found = await contents(system, connection, [BLOCKED])
+        newest = await queries.newest_version(connection)
+        rows = await all_nodes(connection)
+    return known.get(BLOCKED) == _digest(found[BLOCKED]) and not await _behind(rows, newest)
+
+
+async def _behind(rows: Sequence[NodeRow], newest: int) -> list[tuple[NodeRow, int]]:
+    """The nodes whose folder is there and lacks something, with the version that it is at."""
+    folders = (Path(row.policy_dir) for row in rows)
+    versions = await asyncio.gather(*(asyncio.to_thread(node_folder.version, folder) for folder in folders))
+    pairs = zip(rows, versions, strict=True)
+    return [(row, version) for row, version in pairs if version is not None and version < newest]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 async def take_up(system: System) -> bool:
@@ -48,7 +74,7 @@ async def take_up(system: System) -> bool:
         paths = sorted({row.path for row in changes} | {BLOCKED})
         known = await queries.digests(connection, paths)
         found = {
-            path: hashlib.sha256(content).hexdigest()
+            path: _digest(content)
             for part in parts(paths)
             for path, content in (await contents(system, connection, part)).items()
         }
@@ -66,22 +92,20 @@ async def deliver(system: System) -> None:
     async with system.db.reading() as connection:
         newest = await queries.newest_version(connection)
         rows = await all_nodes(connection)
-    for row in rows:
-        try:
-            version = await asyncio.to_thread(node_folder.version, Path(row.policy_dir))
-            if version is not None and version < newest:
-                await _bring(system, row, version, newest)
-        except (OSError, LookupError) as error:
-            log.warning("live data cannot be written", node=row.name, error=str(error))
+    await asyncio.gather(*(_bring(system, row, version, newest) for row, version in await _behind(rows, newest)))
 
 
 async def _bring(system: System, row: NodeRow, version: int, newest: int) -> None:
     async with system.db.reading() as connection:
         paths = await queries.changed_since(connection, version)
-    for part in parts(paths):
-        await _write(system, row, part)
-    await asyncio.to_thread(node_folder.set_version, Path(row.policy_dir), newest, row.file_owner)
-    log.info("live data", node=row.name, version=newest, files=len(paths))
+    try:
+        for part in parts(paths):
+            await _write(system, row, part)
+        await asyncio.to_thread(node_folder.set_version, Path(row.policy_dir), newest, row.file_owner)
+    except (OSError, LookupError) as error:
+        log.warning("live data cannot be written", node=row.name, error=str(error))
+    else:
+        log.info("live data", node=row.name, version=newest, files=len(paths))
 
 
 async def _write(system: System, row: NodeRow, paths: Sequence[str]) -> None:
