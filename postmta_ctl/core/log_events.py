@@ -28,6 +28,7 @@ _EVENTS = {
 _NOT_QUEUED = "KumoMTA internal: QueueManager::insert failed during reception"
 _SUPPRESSED = "postmta-suppressed"
 _RCPT = re.compile(r"RCPT TO:\s*<(?P<address>[^<>\s]+)>", re.IGNORECASE)
+_MAX_RELEASE = 2**31 - 1
 _GENERATOR_QUEUE = "generator.kumomta.internal"
 
 
@@ -122,6 +123,13 @@ def tenant_of(record: LogRecord) -> str | None:
 def campaign_of(record: LogRecord) -> str | None:
     """The campaign, if there was one."""
     return _text(record, "campaign") or _extra(record, "campaign")
+
+
+def release_of(record: LogRecord) -> int | None:
+    """The release whose policy took the message in, as that policy noted it (``kumo_policy/reception.lua``)."""
+    release = (record.meta or {}).get("x_release")
+    is_number = isinstance(release, int) and not isinstance(release, bool)
+    return release if is_number and 0 < release <= _MAX_RELEASE else None
 
 
 def domain_of(address: str) -> str:

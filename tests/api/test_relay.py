@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from postmta_ctl.clients.kumod import NodeAddress, NodeTimeout
 from postmta_ctl.errors import NodeUnreachable
 from postmta_ctl.features.ingest.service import ingest
 from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
 from postmta_ctl.recent import Recent
-from postmta_ctl.store.tables import outbox, recipients
+from postmta_ctl.store.tables import nodes, outbox, recipients
 from tests.api.test_rollups import check
 
 MAIL = {"from": "ann@acme.test", "to": ["bob@example.org"], "subject": "Hello", "text": "Hi"}
@@ -344,3 +344,29 @@ async def test_who_is_suppressed_by_the_word_of_a_node_is_so_if_we_say_so_too(
     clock.advance(seconds=5)
     await relay(relaying)
     assert await state(db) == [("gone@example.org", "suppressed", None), ("back@example.org", "injected", None)]
+
+
+async def test_each_recipient_knows_the_release_that_took_it_in(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, tmp_path: Any
+) -> None:
+    body = {"name": "mx1", "admin_url": "http://127.0.0.1:1", "policy_dir": str(tmp_path)}
+    assert (await client.post("/api/v1/nodes", json=body, headers=acme)).status_code == 201
+    async with db.transaction() as connection:
+        await connection.execute(update(nodes).values(running_release=7))
+    node.refusals["bad@example.org"] = "550 5.7.1 postmta-bad-from: no"
+    sent = await send(client, acme, to=["bad@example.org", "good@example.org"])
+    await relay(relaying)
+    assert await releases_of(db) == [7, 7]
+    # The node was brought to another release in that moment, as its record tells.
+    line = json.loads(record("Reception", sent["recipients"][1]["id"]))
+    line["meta"]["x_release"] = 8
+    await ingest(relaying, "mx1", json.dumps(line).encode())
+    assert await releases_of(db) == [7, 8]
+    delivered = record("Delivery", sent["recipients"][1]["id"]).replace(b'"code": 500', b'"code": 250')
+    await ingest(relaying, "mx1", delivered)
+    assert await releases_of(db) == [7, 8]
+
+
+async def releases_of(db: Any) -> list[int | None]:
+    async with db.reading() as connection:
+        return list(await connection.scalars(select(recipients.c.release).order_by(recipients.c.id)))

@@ -38,6 +38,7 @@ def test_a_message_carries_tenant_campaign_and_id(vm: Any, fleet: Any) -> None:
     assert vm.http_message_generated(message) is None
     assert message.queue_name == "spring:acme@example.org"
     assert message.meta["x_rid"] == "r-1"
+    assert message.meta["x_release"] == 7
     assert str(message.sender) == "b+r-1@bounce.postmta.example"
 
 

@@ -18,6 +18,7 @@ from postmta_ctl.core.log_events import (
     is_not_queued,
     is_out_of_band,
     recipients_of,
+    release_of,
     rid_of,
     tenant_of,
 )
@@ -116,6 +117,19 @@ def test_deferred_generation_is_no_mail() -> None:
 )
 def test_a_real_record_names_its_recipient(kind: str, rid: str | None) -> None:
     assert rid_of(SAMPLES[kind]) == rid
+
+
+@pytest.mark.parametrize(
+    ("meta", "release"),
+    [
+        ({"x_release": 7}, 7),
+        ({}, None),
+        (None, None),
+        *(({"x_release": odd}, None) for odd in (0, -1, 2**31, 10**400, "7", True, 7.5, [7], {"a": 7})),
+    ],
+)
+def test_a_record_names_the_release_that_took_the_message_in(meta: Any, release: int | None) -> None:
+    assert release_of(record(meta=meta)) == release
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import msgspec
 
 from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
-from postmta_ctl.core.log_events import event_type, is_report
+from postmta_ctl.core.log_events import event_type, is_report, release_of
 from postmta_ctl.core.status import RecipientEvent, RecipientState, advance
 from postmta_ctl.features.ingest.queries import Known
 from postmta_ctl.features.ingest.rows import MAX_REPLY, vmta_of
@@ -28,10 +28,14 @@ def fold(known: Known, record: LogRecord, node: str) -> Known:
     # A report is another message: its node and spool id say nothing of the one it is about.
     if is_report(record):
         return changed
-    if record.egress_source is None:
-        return msgspec.structs.replace(changed, node=node, spool_id=record.id[:32] or known.spool_id)
-    vmta = vmta_of(record.egress_source) if _decides(known, state) else known.vmta
-    return msgspec.structs.replace(changed, node=node, spool_id=record.id[:32] or known.spool_id, vmta=vmta)
+    is_attempt = record.egress_source is not None
+    return msgspec.structs.replace(
+        changed,
+        node=node,
+        spool_id=record.id[:32] or known.spool_id,
+        release=release_of(record) or known.release,
+        vmta=vmta_of(record.egress_source) if is_attempt and _decides(known, state) else known.vmta,
+    )
 
 
 def _decides(known: Known, state: RecipientState) -> bool:

@@ -30,6 +30,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     node: str | None
     spool_id: str | None
     vmta: str | None
+    release: int | None = None
     credits: int = 0
     credit_state: str | None = None
 

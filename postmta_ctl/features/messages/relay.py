@@ -128,7 +128,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
     now = system.now()
     injected: dict[str, str] = {}
     repeated: dict[str, str] = {}
-    refused: dict[str, str] = {}
+    refused: dict[str, tuple[str, str]] = {}
     later: list[dict[str, Any]] = []
     listed: list[Outcome] = []
     for attempt in attempts:
@@ -138,7 +138,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
             elif outcome.result is Result.DUPLICATE:
                 repeated[outcome.rid] = attempt.node.name
             elif outcome.result is Result.REFUSED:
-                refused[outcome.rid] = outcome.text
+                refused[outcome.rid] = attempt.node.name, outcome.text
             elif outcome.result is Result.SUPPRESSED:
                 listed.append(outcome)
             else:
@@ -151,7 +151,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
         later += [_later(held[one.rid], one, now) for one in listed if one.rid not in blocked]
         await queries.settle_injected(connection, injected, now)
         rejected = await queries.settle_refused(connection, refused, now)
-        await record_refused(connection, {rid: refused[rid] for rid in rejected}, now)
+        await record_refused(connection, {rid: refused[rid][1] for rid in rejected}, now)
         await account.refund_recipients(
             connection, list(refused), now, cause="relay", reference="refused by the policy"
         )
@@ -160,7 +160,7 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
         found = await queries.statuses(connection, touched)
         await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
     system.metrics.relay_turn(injected=len(injected), refused=len(refused), later=len(later))
-    _report(injected, refused, later)
+    _report(injected, {rid: words for rid, (_, words) in refused.items()}, later)
 
 
 def _later(one: Leased, outcome: Outcome, now: datetime) -> dict[str, Any]:

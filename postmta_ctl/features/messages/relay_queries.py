@@ -13,11 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.mime import Content
 from postmta_ctl.core.status import TERMINAL
-from postmta_ctl.store.tables import domains, events, message_contents, messages, organizations, outbox, recipients
+from postmta_ctl.store.tables import (
+    domains,
+    events,
+    message_contents,
+    messages,
+    nodes,
+    organizations,
+    outbox,
+    recipients,
+)
 
 _decode = msgspec.msgpack.Decoder(Content).decode
 
 
+_RUNNING = select(nodes.c.running_release).where(nodes.c.name == bindparam("at_node")).scalar_subquery()
+"""The release that a node was last seen to run; the record of the reception brings the one that it was."""
 _NOT_QUEUED = (events.c.record_type == "Bounce", events.c.type == "message.deferred")
 """A Bounce that is a deferral: the node itself failed, see ``core.log_events.is_not_queued``."""
 
@@ -167,21 +178,21 @@ async def settle_injected(connection: AsyncConnection, injected: dict[str, str],
     statement = (
         update(recipients)
         .where(recipients.c.id == bindparam("rid"), recipients.c.status == "queued")
-        .values(status="injected", status_at=now, node=bindparam("at_node"))
+        .values(status="injected", status_at=now, node=bindparam("at_node"), release=_RUNNING)
     )
     rows = [{"rid": rid, "at_node": node} for rid, node in injected.items()]
     await connection.execute(statement, rows)
     await remove(connection, list(injected))
 
 
-async def settle_refused(connection: AsyncConnection, refused: dict[str, str], now: datetime) -> list[str]:
-    """The policy will never take these (``recipient id → its words``); those whose status it is that changed."""
+async def settle_refused(connection: AsyncConnection, refused: dict[str, tuple[str, str]], now: datetime) -> list[str]:
+    """The policy will never take these (``recipient id → node, its words``); those whose status it is that changed."""
     changed: list[str] = []
-    for rid, words in sorted(refused.items()):
+    for rid, (node, words) in sorted(refused.items()):
         waiting = (recipients.c.id == rid, recipients.c.status == "queued")
         fate = {"status": "bounced", "status_at": now, "code": REFUSED, "reply": words, "bounce_class": "policy"}
-        statement = update(recipients).where(*waiting).values(fate).returning(recipients.c.id)
-        changed += await connection.scalars(statement)
+        statement = update(recipients).where(*waiting).values(fate | {"release": _RUNNING}).returning(recipients.c.id)
+        changed += await connection.scalars(statement, {"at_node": node})
     await remove(connection, list(refused))
     return changed
 

@@ -83,6 +83,7 @@ recipients = Table(
     Column("node", String(63)),
     Column("spool_id", String(32)),
     Column("vmta", String(63)),
+    Column("release", Integer, comment="whose policy took it in, or refused it"),
     Column(
         "credits", Integer, nullable=False, default=0, comment="reserved for it; 0 under a plan that is not metered"
     ),

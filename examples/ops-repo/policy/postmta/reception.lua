@@ -4,6 +4,7 @@
 
 local kumo = require 'kumo'
 local headers = require 'postmta.headers'
+local release = require 'postmta.release'
 local verp = require 'postmta.verp'
 
 local M = {}
@@ -62,6 +63,8 @@ function M.new(bundle)
       message:set_meta('campaign', campaign)
     end
     message:set_meta('x_rid', rid)
+    -- So that it can be explained by the policy that it met, whatever runs by then.
+    message:set_meta('x_release', bundle.release().release)
     message:set_sender(verp.local_part(rid) .. '@' .. installation.bounce_domain)
   end
 
@@ -79,7 +82,7 @@ function M.new(bundle)
     local extra = message:get_meta 'extra' or {}
     if extra.probe then
       -- A refused recipient leaves no record and no mail: a question that costs nothing.
-      kumo.reject(550, bundle.release())
+      kumo.reject(550, release.text(bundle.release()))
     end
     local tenant, rid = text_or_nil(extra.tenant), text_or_nil(extra.rid)
     if not tenant or not tenants[tenant] then

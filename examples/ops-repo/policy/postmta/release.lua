@@ -9,12 +9,16 @@ local read = kumo.memoize(function(path)
   return { release = manifest.release, digest = manifest.digest }
 end, { name = 'postmta.release', ttl = '5m', capacity = 4, invalidate_with_epoch = true })
 
---- @return a function that answers the text a probe is refused with
+--- @return a function that answers this release's `release` (its number) and `digest`
 function M.new(bundle)
   return function()
-    local manifest = read(bundle.root .. '/manifest.json')
-    return string.format('postmta-release=%s digest=%s', manifest.release, manifest.digest)
+    return read(bundle.root .. '/manifest.json')
   end
+end
+
+--- The text that a probe is refused with.
+function M.text(manifest)
+  return string.format('postmta-release=%s digest=%s', manifest.release, manifest.digest)
 end
 
 return M

@@ -228,6 +228,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_policy_changes_release"), "policy_changes", ["release"], unique=False)
     op.create_table(
+        "policy_scenarios",
+        sa.Column("id", sa.Integer(), nullable=False, comment="1: there is one list for the installation"),
+        sa.Column("text", sa.Text(), nullable=False, comment="TOML, see features.policy.scenarios.format"),
+        sa.Column("updated_by", sa.String(length=320), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_scenarios")),
+    )
+    op.create_table(
         "releases",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -1126,6 +1134,7 @@ def upgrade() -> None:
         sa.Column("node", sa.String(length=63), nullable=True),
         sa.Column("spool_id", sa.String(length=32), nullable=True),
         sa.Column("vmta", sa.String(length=63), nullable=True),
+        sa.Column("release", sa.Integer(), nullable=True, comment="whose policy took it in, or refused it"),
         sa.Column(
             "credits", sa.Integer(), nullable=False, comment="reserved for it; 0 under a plan that is not metered"
         ),
@@ -1511,6 +1520,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_api_keys_organization_id"), table_name="api_keys")
     op.drop_table("api_keys")
     op.drop_table("releases")
+    op.drop_table("policy_scenarios")
     op.drop_index(op.f("ix_policy_changes_release"), table_name="policy_changes")
     op.drop_table("policy_changes")
     op.drop_table("organizations")
