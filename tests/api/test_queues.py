@@ -154,6 +154,10 @@ class TestSeeing:
         first = (await client.get(f"{QUEUES}?limit=1", headers=acme)).json()
         rest = (await client.get(f"{QUEUES}?limit=1&cursor={quote(first['next_cursor'])}", headers=acme)).json()
         assert ([one["id"] for one in rest["data"]], rest["next_cursor"]) == ([QUEUE], None)
+        first = (await client.get(f"{QUEUES}?limit=1&sort=-size", headers=acme)).json()
+        rest = await client.get(f"{QUEUES}?limit=1&sort=-size&cursor={quote(first['next_cursor'])}", headers=acme)
+        assert [one["size"] for one in first["data"] + rest.json()["data"]] == [10, 4]
+        assert (await client.get(f"{QUEUES}?sort=age", headers=acme)).status_code == 400
         for query, count in (("campaign=spring", 1), ("domain=example.org", 2), ("domain=x.test", 0), ("held=true", 0)):
             assert len((await client.get(f"{QUEUES}?{query}", headers=acme)).json()["data"]) == count
         assert (await client.get(f"{QUEUES}?limit=0", headers=acme)).status_code == 422

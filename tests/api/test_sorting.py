@@ -39,7 +39,7 @@ async def test_every_list_is_sorted_by_every_field_it_names(client: Client, ann:
     document, cells = (await client.get("/openapi.json")).json(), 0
     for path, item in document["paths"].items():
         sorts = [one for one in item.get("get", {}).get("parameters", ()) if one["name"] == "sort"]
-        if not sorts:
+        if not sorts or "created_at" not in sorts[0]["schema"]["enum"]:
             continue
         at = path.format_map(ids)
         by_id = {one["id"]: one for one in await everything(client, at, ann, "created_at")}

@@ -68,9 +68,10 @@ def _complete(operation: Operation, method: str, path: str, opt: dict[str, Any],
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{opt['scope']}`."
     for one in operation.get("parameters", ()):
         if one["name"] == "sort":
-            names = ("created_at", *opt.get("sortable", ()))
+            names = opt.get("sorted_by") or ("created_at", *opt.get("sortable", ()))
+            first = one["schema"].get("default", "-created_at")
             one["schema"] = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("-", "")]}
-            one["description"] = "Field to sort by, descending with `-` before it; `-created_at` if absent."
+            one["description"] = f"Field to sort by, descending with `-` before it; `{first}` if absent."
     if opt.get("pending"):
         operation["x-pending"] = True
     # What Litestar says of a 400 is not what we answer.

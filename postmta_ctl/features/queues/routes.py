@@ -4,6 +4,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from postmta_ctl.features.queues import actions, service
+from postmta_ctl.features.queues.order import read_order
 from postmta_ctl.features.queues.schemas import ActionResult, HoldRequest, QueuePage, QueueStatus
 from postmta_ctl.features.queues.service import Filters
 from postmta_ctl.web import Caller, TheSystem, scope
@@ -15,7 +16,7 @@ async def queue_status(system: TheSystem, principal: Caller, everybody: FromQuer
     return await service.status(system, principal, everybody=everybody)
 
 
-@get("/", opt=scope("queues:read"), summary="List all queues")
+@get("/", opt=scope("queues:read") | {"sorted_by": ("id", "size")}, summary="List all queues")
 async def list_queues(
     *,
     system: TheSystem,
@@ -26,10 +27,11 @@ async def list_queues(
     everybody: FromQuery[bool] = False,
     limit: FromQuery[int] = 50,
     cursor: FromQuery[str | None] = None,
+    sort: FromQuery[str] = "id",
 ) -> QueuePage:
-    """The queues that hold mail or are held, by name. Operators may ask for ``everybody``."""
+    """The queues that hold mail or are held, by name or by ``sort``. Operators may ask for ``everybody``."""
     filters = Filters(domain=domain, campaign=campaign, held=held, everybody=everybody)
-    return await service.list_queues(system, principal, filters, limit=limit, cursor=cursor)
+    return await service.list_queues(system, principal, filters, limit=limit, cursor=cursor, order=read_order(sort))
 
 
 @post(

@@ -18,6 +18,7 @@ from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
 from postmta_ctl.features.queues import queries
 from postmta_ctl.features.queues.holds import is_held
 from postmta_ctl.features.queues.names import TenantQueue, tenant_queue
+from postmta_ctl.features.queues.order import Order
 from postmta_ctl.features.queues.queries import HeldOn, HoldRow, Trouble
 from postmta_ctl.features.queues.schemas import Hold, NodeState, Queue, QueuePage, QueueStatus, Waiting
 from postmta_ctl.system import System
@@ -100,12 +101,12 @@ def _largest_first(counts: Counter[str]) -> list[Waiting]:
 
 
 async def list_queues(
-    system: System, principal: Principal, filters: Filters, *, limit: int, cursor: str | None
+    system: System, principal: Principal, filters: Filters, *, limit: int, cursor: str | None, order: Order
 ) -> QueuePage:
-    """The queues that hold mail or are held, by name.
+    """The queues that hold mail or are held.
 
     Raises:
-        InvalidRequest: The limit is out of range.
+        InvalidRequest: The limit is out of range, or the cursor is none of a list in this order.
         PermissionDenied: Showing everybody's is for operators.
     """
     _require_operator(principal, filters.everybody)
@@ -120,13 +121,14 @@ async def list_queues(
     mine = None if filters.everybody else principal.organization
     names = {name for one in readings for name, size in one.metrics.scheduled.items() if size} | set(holds)
     chosen = _chosen(names, mine, filters, holds, system.now())
-    after = [one for one in chosen if cursor is None or one.name > cursor]
+    sizes = total(one.metrics for one in readings).scheduled
+    after = order.after(chosen, sizes, cursor)
     shown = after[:limit]
     async with system.db.reading() as connection:
         troubles = await queries.troubles(connection, [one.name for one in shown], system.now() - LOOKING_BACK)
     return QueuePage(
         data=[_queue(one, readings, holds.get(one.name), held, troubles.get(one.name, Trouble())) for one in shown],
-        next_cursor=shown[-1].name if len(after) > limit else None,
+        next_cursor=order.cursor(shown[-1], sizes) if len(after) > limit else None,
         nodes=[one.state for one in readings],
     )
 
