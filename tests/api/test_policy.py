@@ -75,8 +75,9 @@ async def test_a_plan_shows_what_would_be_published_and_writes_nothing(client: A
     assert "mx1" in found["changes"][1]["summary"]
     assert found["change_class"]["kind"] == "restart"
     assert "+++ b/generated/pools.lua" in found["diff"]
-    assert [(proof["name"], proof["ok"]) for proof in found["proofs"][:3]] == [
+    assert [(proof["name"], proof["ok"]) for proof in found["proofs"][:4]] == [
         ("model", True),
+        ("references", True),
         ("lua", True),
         ("traffic", True),
     ]

@@ -25,7 +25,7 @@ from postmta_ctl.features.messages.simulation_schemas import (
     SimulatedRecipient,
     VmtaOdds,
 )
-from postmta_ctl.features.policy.rehearsal import stand_in_key
+from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
 from postmta_ctl.features.warmup.handing_out import FILE as TICKET_FILE
 from postmta_ctl.luavm import (
     EgressPathConfig,

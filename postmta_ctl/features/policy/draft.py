@@ -14,7 +14,9 @@ from postmta_ctl.compiler.model import PolicyModel
 from postmta_ctl.compiler.render import render
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.policy.load import load_model
+from postmta_ctl.features.policy.proofs import Proof, of_model, prove
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
+from postmta_ctl.features.policy.scenarios import queries as scenario_queries
 from postmta_ctl.system import System
 
 
@@ -22,10 +24,12 @@ from postmta_ctl.system import System
 class Draft:
     """What the rows of this moment compile to."""
 
-    model: PolicyModel
     changes: list[ChangeRow]
     """What changed since the newest release."""
     findings: list[Finding]
+    """Of the model."""
+    scenarios: str
+    """What it must do, as ``scenarios.format`` has it."""
     bundle: Bundle | None
     """None: the model has errors, and cannot be rendered."""
     latest: ReleaseRow | None
@@ -65,6 +69,7 @@ async def draft_policy(system: System) -> Draft:
         # First, so that a change that is listed here is in what is read after it, whatever commits in between.
         changes = await queries.pending(connection)
         model = await load_model(connection, system.settings)
+        scenarios = await scenario_queries.text(connection)
         latest = await queries.latest(connection)
         next_number = await queries.newest_number(connection) + 1
         files = {} if latest is None else await queries.files_of(connection, latest.number)
@@ -74,14 +79,22 @@ async def draft_policy(system: System) -> Draft:
         async with system.db.reading() as connection:
             latest_bundle = await load_bundle(connection, files, like=bundle)
     return Draft(
-        model=model,
         changes=changes,
         findings=findings,
+        scenarios=scenarios,
         bundle=bundle,
         latest=latest,
         next_number=next_number,
         latest_bundle=latest_bundle,
     )
+
+
+async def prove_draft(system: System, draft: Draft) -> list[Proof]:
+    """All proofs of a draft, in order; what stands on a failed one is not tried."""
+    proofs = [of_model(draft.findings)]
+    if draft.bundle is not None:
+        proofs += await prove(draft.bundle, draft.scenarios, kumod=system.settings.kumod)
+    return proofs
 
 
 def _compile(model: PolicyModel) -> tuple[list[Finding], Bundle | None]:

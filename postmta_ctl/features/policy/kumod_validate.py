@@ -12,15 +12,15 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import msgspec
-
-from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.lua import literal
 from postmta_ctl.compiler.node_files import switch_release, write_node_files
-from postmta_ctl.compiler.render import render
 from postmta_ctl.features.nodes.access import is_user
 from postmta_ctl.features.nodes.release_files import put_release
+from postmta_ctl.luavm.tables import read_table
 
 _SECONDS = 60
+_STORAGE = "generated/storage.lua"
 _SHOWN = 4000
 _USERS = ("kumod", "nobody")
 
@@ -30,32 +30,32 @@ def find(kumod: str) -> str | None:
     return shutil.which(kumod or "kumod")
 
 
-async def validate(program: str, model: PolicyModel) -> tuple[bool, str]:
+async def validate(program: str, bundle: Bundle) -> tuple[bool, str]:
     """Whether kumod takes the policy, and its words if not.
 
     A kumod that cannot be run, or does not come to an end, has not taken it.
     """
     with TemporaryDirectory(prefix="postmta-kumod-") as name:
         folder = Path(name)
-        policy = await asyncio.to_thread(_stage, folder, model)
+        policy = await asyncio.to_thread(_stage, folder, bundle)
         arguments = [program, "--policy", str(policy), "--validate"]
         if os.geteuid() == 0:
             arguments += ["--user", _give_away(folder)]
         return await _run(arguments, folder)
 
 
-def _stage(folder: Path, model: PolicyModel) -> Path:
+def _stage(folder: Path, bundle: Bundle) -> Path:
     """A node's folder as publishing would make it, but with spool and logs inside."""
     aside = {"spool_path": str(folder / "spool"), "log_path": str(folder / "logs")}
     # Rule files lie on the nodes, and need not be here.
-    installation = msgspec.structs.replace(model.installation, bounce_classifier_files=(), **aside)
-    bundle = render(msgspec.structs.replace(model, installation=installation))
+    storage = read_table(bundle.files[_STORAGE], _STORAGE) | aside | {"bounce_classifier_files": []}
+    staged = Bundle.of(bundle.files | {_STORAGE: f"return {literal(storage)}\n".encode()})
     for path in aside.values():
         Path(path).mkdir()
     policy_dir = folder / "policy"
     policy_dir.mkdir()
     write_node_files(policy_dir, node_name="proof", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
-    switch_release(policy_dir, put_release(policy_dir, 0, bundle))
+    switch_release(policy_dir, put_release(policy_dir, 0, staged))
     return policy_dir / "init.lua"
 
 

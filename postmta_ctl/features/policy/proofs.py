@@ -1,7 +1,8 @@
 """Proving a policy before any node sees it.
 
-Each stands on the one before: the data make sense, the rendered Lua starts in our VM against a strict ``kumo``, mail
-of every tenant goes through it, and a real kumod takes it, where there is one.
+The data make sense, every name in the rendered bundle resolves, its Lua starts in our VM against a strict ``kumo``,
+mail of every tenant goes through it, it does what the operator's scenarios say, and a real kumod takes it, where there
+is one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import msgspec
 
 from postmta_ctl.compiler.bundle import Bundle, signing_keys
 from postmta_ctl.compiler.check import Finding
-from postmta_ctl.compiler.model import PolicyModel
 from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.errors import FieldError, PolicyRefused
 from postmta_ctl.features.policy import kumod_validate
+from postmta_ctl.features.policy.bundle_contents import Contents, read
+from postmta_ctl.features.policy.bundle_walk import walk
 from postmta_ctl.features.policy.rehearsal import rehearse
+from postmta_ctl.features.policy.scenarios.format import ScenarioError, parse
+from postmta_ctl.features.policy.scenarios.judge import judge
 from postmta_ctl.luavm import check_policy
 
 
@@ -28,30 +32,30 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """One proof of a policy, and how it ended."""
 
     name: str
-    """``model``, ``lua``, ``traffic`` or ``kumod``."""
+    """``model``, ``references``, ``lua``, ``traffic``, ``scenarios`` or ``kumod``; of a folder also ``files``, of a
+    policy that is rolled back to ``keys``."""
     ok: bool | None
     """Null: it could not be tried; ``detail`` says why."""
     detail: str
     findings: tuple[Finding, ...] = ()
 
 
-async def prove(model: PolicyModel, bundle: Bundle | None, findings: Sequence[Finding], *, kumod: str) -> list[Proof]:
-    """All proofs of a policy, in order; what stands on a failed one is not tried.
+async def prove(bundle: Bundle, scenarios: str, *, kumod: str) -> list[Proof]:
+    """The proofs of a rendered policy, in order; what stands on a failed one is not tried. It needs no database.
 
     Args:
-        model: What the policy was made of.
-        bundle: The rendered policy; None if the model has errors.
-        findings: What is wrong with the model.
+        bundle: The policy.
+        scenarios: What it must do, as TOML; empty: nothing in particular.
         kumod: A kumod program, its path; empty: the one on the ``PATH``, if any.
     """
-    proofs = [_of_model(findings)]
-    if bundle is None:
+    proofs = [await asyncio.to_thread(_of_references, bundle), await asyncio.to_thread(_of_lua, bundle)]
+    contents, _ = await asyncio.to_thread(read, bundle)
+    if contents is None or not all(proof.ok for proof in proofs):
         return proofs
-    proofs.append(await asyncio.to_thread(_of_lua, bundle))
+    proofs.append(await asyncio.to_thread(_of_traffic, contents, bundle))
     if proofs[-1].ok:
-        proofs.append(await asyncio.to_thread(_of_traffic, model, bundle))
-    if proofs[-1].ok:
-        proofs.append(await _of_kumod(model, kumod))
+        proofs.append(await asyncio.to_thread(_of_scenarios, scenarios, contents, bundle))
+        proofs.append(await _of_kumod(bundle, kumod))
     return proofs
 
 
@@ -73,14 +77,23 @@ def _error(finding: Finding) -> FieldError:
     return FieldError(field=finding.where, message=finding.message, code=finding.code)
 
 
-def _of_model(findings: Sequence[Finding]) -> Proof:
+def of_model(findings: Sequence[Finding]) -> Proof:
+    """The data that the policy is made of have sense."""
+    return _proof("model", findings)
+
+
+def _proof(name: str, findings: Sequence[Finding]) -> Proof:
     failed = any(finding.severity == "error" for finding in findings)
-    return Proof(name="model", ok=not failed, detail=_counted(findings), findings=tuple(findings))
+    return Proof(name=name, ok=not failed, detail=_counted(findings), findings=tuple(findings))
 
 
 def _counted(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     return ", ".join(f"{count} {severity}{'s'[: count > 1]}" for severity, count in sorted(counts.items())) or "holds"
+
+
+def _of_references(bundle: Bundle) -> Proof:
+    return _proof("references", walk(bundle))
 
 
 def _of_lua(bundle: Bundle) -> Proof:
@@ -115,18 +128,28 @@ def prove_lua(root: Path) -> Proof:
     return Proof(name="lua", ok=not failed, detail=_counted(findings), findings=findings)
 
 
-def _of_traffic(model: PolicyModel, bundle: Bundle) -> Proof:
+def _of_traffic(contents: Contents, bundle: Bundle) -> Proof:
     with TemporaryDirectory(prefix="postmta-rehearsal-") as folder:
-        findings = tuple(rehearse(Path(folder), model, bundle))
-    return Proof(name="traffic", ok=not findings, detail=_counted(findings), findings=findings)
+        return _proof("traffic", tuple(rehearse(Path(folder), contents, bundle)))
 
 
-async def _of_kumod(model: PolicyModel, kumod: str) -> Proof:
+def _of_scenarios(text: str, contents: Contents, bundle: Bundle) -> Proof:
+    try:
+        scenarios = parse(text)
+    except ScenarioError as error:
+        return _proof("scenarios", (Finding(code="bad-scenario", message=error.message, where=error.field),))
+    if not scenarios:
+        return Proof(name="scenarios", ok=None, detail="none are kept")
+    proof = _proof("scenarios", judge(scenarios, contents, bundle))
+    return msgspec.structs.replace(proof, detail=f"{len(scenarios)} hold") if proof.ok else proof
+
+
+async def _of_kumod(bundle: Bundle, kumod: str) -> Proof:
     program = kumod_validate.find(kumod)
     if program is None and kumod:
         return Proof(name="kumod", ok=False, detail=f"{kumod}, which the settings name, is no program")
     if program is None:
         return Proof(name="kumod", ok=None, detail="no kumod is installed here")
-    ok, words = await kumod_validate.validate(program, model)
+    ok, words = await kumod_validate.validate(program, bundle)
     findings = () if ok else (Finding(code="kumod-refuses", message=words, where="kumod --validate"),)
     return Proof(name="kumod", ok=ok, detail=words if ok else f"{program} --validate failed", findings=findings)

@@ -11,8 +11,8 @@ from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.policy import bringing, canaries, queries, releasing
 from postmta_ctl.features.policy.canaries import CanaryRequest
-from postmta_ctl.features.policy.draft import Draft, draft_policy
-from postmta_ctl.features.policy.proofs import Proof, prove, require
+from postmta_ctl.features.policy.draft import Draft, draft_policy, prove_draft
+from postmta_ctl.features.policy.proofs import Proof, require
 from postmta_ctl.features.policy.queries import Canary, State
 from postmta_ctl.features.policy.releasing import By, NewRelease
 from postmta_ctl.features.policy.rollout import NodeOutcome
@@ -134,7 +134,7 @@ async def take_up(system: System, draft: Draft) -> None:
 
 
 async def _proved(system: System, draft: Draft) -> list[Proof]:
-    proofs = await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
+    proofs = await prove_draft(system, draft)
     require(proofs)
     return proofs
 

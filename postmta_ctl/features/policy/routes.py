@@ -12,6 +12,7 @@ from postmta_ctl.features.policy import publish as publishing
 from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollout import NodeOutcome
+from postmta_ctl.features.policy.scenarios.routes import get_scenarios, put_scenarios
 from postmta_ctl.features.policy.schemas import (
     ApproveRequest,
     Check,
@@ -168,6 +169,8 @@ router = Router(
         reject,
         promote,
         stop,
+        get_scenarios,
+        put_scenarios,
     ],
     tags=["Policy"],
 )

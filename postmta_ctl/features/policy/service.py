@@ -11,8 +11,8 @@ from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.errors import InvalidRequest, NotFound
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.policy.canaries import standstill
-from postmta_ctl.features.policy.draft import Draft, draft_policy, load_bundle
-from postmta_ctl.features.policy.proofs import Proof, prove, require
+from postmta_ctl.features.policy.draft import draft_policy, load_bundle, prove_draft
+from postmta_ctl.features.policy.proofs import Proof, of_model, require
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
 from postmta_ctl.features.policy.schemas import Change, Check, Difference, Plan, Release, ReleaseDetail
 from postmta_ctl.store.paging import MAX_LIMIT, Page
@@ -22,7 +22,7 @@ from postmta_ctl.system import System
 async def plan(system: System) -> Plan:
     """What publishing would do now."""
     draft = await draft_policy(system)
-    proofs = await _prove(system, draft)
+    proofs = await prove_draft(system, draft)
     async with system.db.reading() as connection:
         newest = await queries.newest_that_ran(connection)
     return Plan(
@@ -64,13 +64,9 @@ async def _bundle_of(system: System, number: int) -> Bundle:
 
 async def check(system: System) -> Check:
     """Prove the policy as it is configured now."""
-    proofs = await _prove(system, await draft_policy(system))
+    proofs = await prove_draft(system, await draft_policy(system))
     findings = [finding for proof in proofs for finding in proof.findings]
     return Check(ok=_all_hold(proofs), proofs=proofs, findings=findings)
-
-
-async def _prove(system: System, draft: Draft) -> list[Proof]:
-    return await prove(draft.model, draft.bundle, draft.findings, kumod=system.settings.kumod)
 
 
 def _all_hold(proofs: list[Proof]) -> bool:
@@ -84,7 +80,7 @@ async def render(system: System) -> tuple[int, Bundle]:
         PolicyRefused: The model has errors; there is nothing to render.
     """
     draft = await draft_policy(system)
-    require(await prove(draft.model, None, draft.findings, kumod=""))
+    require([of_model(draft.findings)])
     return draft.number, draft.rendered
 
 

@@ -25,7 +25,7 @@ from postmta_ctl.store.tables.messages import (
     outbox,
     recipients,
 )
-from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, releases
+from postmta_ctl.store.tables.policy import blobs, nodes, policy_changes, policy_scenarios, releases
 from postmta_ctl.store.tables.pools import pool_domains, pool_members, pools
 from postmta_ctl.store.tables.queues import hold_nodes, queue_holds
 from postmta_ctl.store.tables.rollups import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
@@ -89,6 +89,7 @@ __all__ = [
     "outbox",
     "payments",
     "policy_changes",
+    "policy_scenarios",
     "pool_domains",
     "pool_members",
     "pools",

@@ -65,3 +65,12 @@ policy_changes = Table(
     created_column(),
     Index(None, "release"),
 )
+
+policy_scenarios = Table(
+    "policy_scenarios",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="1: there is one list for the installation"),
+    Column("text", Text, nullable=False, comment="TOML, see features.policy.scenarios.format"),
+    Column("updated_by", String(320), nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+)

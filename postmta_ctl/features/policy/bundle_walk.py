@@ -1,0 +1,240 @@
+"""Every name in a rendered bundle resolves, and no value in it is one of those that KumoMTA takes and misreads.
+
+The model was checked before it was rendered; this looks at what a node would get, so that a bundle that was edited by
+hand or brought from elsewhere is judged alike. Codes are listed in ``docs/policy-checks.md``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from postmta_ctl.compiler import formats
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.check import Finding
+from postmta_ctl.compiler.names import parse_source, parse_tenant, shard_file, shard_of
+from postmta_ctl.features.policy.bundle_contents import MAX_SHARDS, Contents, Domain, Source, expected_shards, read
+from postmta_ctl.features.policy.bundle_files import file_problems
+from postmta_ctl.luavm.formats import parse_throttle
+
+MAX_READY = 100_000
+"""A path's ``max_ready`` above this lets one provider that stalls fill the memory of a node."""
+_RATES = ("additional_message_rate_throttles", "additional_source_selection_rates", "additional_connection_limits")
+_PROXIES = ("ha_proxy", "socks5_proxy")
+_TRUSTED = {4: 256, 6: 2**64}
+"""Addresses in one entry of ``trusted_hosts`` at most, by IP version: who is in it may do everything."""
+
+
+def walk(bundle: Bundle) -> list[Finding]:
+    """What is wrong with the files of a bundle, without running more of it than its tables."""
+    findings = list(file_problems(bundle))
+    contents, problems = read(bundle)
+    findings += problems
+    if contents is not None:
+        findings += _contents(bundle, contents)
+    return sorted(findings, key=lambda each: (each.where, each.code))
+
+
+def _contents(bundle: Bundle, contents: Contents) -> Iterator[Finding]:
+    yield from _tenants(contents)
+    yield from _pools(contents)
+    yield from _sources(contents)
+    yield from _path("generated/installation.lua: path", contents.installation.path)
+    yield from _listeners(contents)
+    yield from _shards(bundle, contents)
+    for name, domain in contents.domains.items():
+        yield from _domain(contents, name, domain)
+
+
+def _tenants(contents: Contents) -> Iterator[Finding]:
+    for name, tenant in contents.tenants.items():
+        where = f"generated/tenants.lua: {name}"
+        if parse_tenant(name) is None:
+            # A separator of queue names in it would make two queues of one, or one of two.
+            message = "no tenant's name: organization, organization.vmta or organization._pool"
+            yield Finding(code="bad-tenant", message=message, where=where)
+        if tenant.pool not in contents.pools:
+            yield Finding(code="unknown-pool", message=f"there is no pool {tenant.pool}", where=where)
+        if tenant.organization not in contents.tenants:
+            message = f"there is no organization {tenant.organization}"
+            yield Finding(code="unknown-organization", message=message, where=where)
+        elif name.partition(".")[0] != tenant.organization:
+            message = f"its mail would leave as that of {tenant.organization}"
+            yield Finding(code="foreign-tenant", message=message, where=where)
+        if tenant.rate is not None and not formats.is_rate(tenant.rate):
+            yield Finding(code="bad-rate", message=f"{tenant.rate!r} is no rate", where=where)
+
+
+def _pools(contents: Contents) -> Iterator[Finding]:
+    for name, entries in contents.pools.items():
+        where = f"generated/pools.lua: {name}"
+        for source in entries:
+            yield from _entry(contents, where, name, source)
+        for source, count in Counter(entries).items():
+            if count > 1:
+                yield Finding(code="duplicate-member", message=f"{source} is in it twice", where=where)
+        yield from _warming(contents, where, name)
+    for name, weights in contents.weights.items():
+        where = f"generated/weights.lua: {name}"
+        for source in weights.keys() - set(contents.pools.get(name, ())):
+            yield Finding(code="unknown-source", message=f"{source} is in no pool {name}", where=where)
+        for source, weight in weights.items():
+            if weight < 1:
+                yield Finding(code="bad-weight", message=f"the weight of {source} is {weight}", where=where)
+
+
+def _entry(contents: Contents, where: str, pool: str, source: str) -> Iterator[Finding]:
+    parts = parse_source(source)
+    if parts is None:
+        # KumoMTA freezes the address of a source in a busy ready queue: another address needs another name.
+        message = f"{source} is no versioned source, organization.vmta.r1"
+        yield Finding(code="unversioned-source", message=message, where=where)
+    elif f"{parts.organization}.{parts.vmta}" not in contents.sources:
+        yield Finding(code="unknown-source", message=f"there is no source {source}", where=where)
+    elif parts.organization != pool.partition(".")[0]:
+        message = f"{source} is another organization's"
+        yield Finding(code="foreign-source", message=message, where=where)
+
+
+def _warming(contents: Contents, where: str, pool: str) -> Iterator[Finding]:
+    """A pool whose sources are all limited must pace its mail before attempts are counted; and the order matters."""
+    limited = [_is_limited(contents.sources.get(source.rpartition(".r")[0])) for source in contents.pools[pool]]
+    tenants = [each for each in contents.tenants.values() if each.pool == pool]
+    if limited and all(limited) and any(not (each.rate or each.warming) for each in tenants):
+        message = "all its sources are warming, and its tenant has no pace: attempts would be burnt"
+        yield Finding(code="unpaced-warming-pool", message=message, where=where)
+    if len(limited) > 1 and not all(limited) and limited[1]:
+        message = "a fresh queue begins with the second entry, which must be an established one"
+        yield Finding(code="warming-second", message=message, where=where)
+
+
+def _is_limited(source: Source | None) -> bool:
+    return source is not None and (source.warming or bool(source.path.get("additional_source_selection_rates")))
+
+
+def _sources(contents: Contents) -> Iterator[Finding]:
+    for name, source in contents.sources.items():
+        where = f"generated/sources.lua: {name}"
+        parts = parse_tenant(name)
+        if parts is None or parts.vmta is None:
+            yield Finding(code="bad-source", message="no source's name: organization.vmta", where=where)
+        for proxy in _PROXIES:
+            halves = (source.source.get(f"{proxy}_server"), source.source.get(f"{proxy}_source_address"))
+            if any(halves) != all(halves):
+                message = f"{proxy} needs both its server and its source address"
+                yield Finding(code="half-proxy", message=message, where=where)
+        if not any(source.source.get(key) for key in ("source_address", *(f"{each}_server" for each in _PROXIES))):
+            message = "without an address mail would leave from the host's default one"
+            yield Finding(code="no-address", message=message, where=where)
+        yield from _path(where, source.path, name)
+
+
+def _path(where: str, path: Mapping[str, Any], source: str | None = None) -> Iterator[Finding]:
+    ready = path.get("max_ready")
+    if isinstance(ready, int) and ready > MAX_READY:
+        message = f"max_ready {ready} lets one stalled provider fill the memory: at most {MAX_READY}"
+        yield Finding(code="large-max-ready", message=message, where=where)
+    for option in _RATES:
+        rates = path.get(option) or {}
+        if not isinstance(rates, Mapping):
+            yield Finding(code="bad-rate", message=f"{option} must be a table", where=where)
+            continue
+        for key, rate in rates.items():
+            yield from _named_rate(where, option, str(key), rate, source)
+
+
+def _named_rate(where: str, option: str, key: str, rate: object, source: str | None) -> Iterator[Finding]:
+    """The key is the name of one bucket in the whole process: a general one would be shared by accident."""
+    if source is None:
+        message = f"{option} {key!r} is one bucket that the paths of all organizations share"
+        yield Finding(code="shared-bucket", message=message, where=where, severity="warning")
+    elif not key.startswith((f"postmta:{source}:", f"postmta:{source}.")):
+        message = f"{option} {key!r} is no bucket of its own: postmta:{source}:…"
+        yield Finding(code="shared-bucket", message=message, where=where)
+    if option == "additional_connection_limits":
+        return
+    try:
+        spec = parse_throttle(str(rate))
+    except ValueError as error:
+        yield Finding(code="bad-rate", message=f"{option} {key!r}: {error}", where=where)
+        return
+    if spec.period >= 86400 and spec.max_burst is None:
+        message = f"{option} {key!r}: {rate} without max_burst lets twice as much out on its first day"
+        yield Finding(code="no-max-burst", message=message, where=where)
+
+
+def _listeners(contents: Contents) -> Iterator[Finding]:
+    for kind, options in [("http", each) for each in contents.listeners.http] + [
+        ("smtp", each) for each in contents.listeners.smtp
+    ]:
+        where = f"generated/listeners.lua: {kind} {options.get('listen')}"
+        yield from _networks(where, "trusted_hosts", options.get("trusted_hosts"))
+        yield from _networks(where, "relay_hosts", options.get("relay_hosts"))
+        meta = options.get("meta")
+        if isinstance(meta, Mapping) and meta.get("x_submission") and options.get("relay_hosts") != ["0.0.0.0/32"]:
+            message = "who submits authenticates: a host that may relay would never be asked"
+            yield Finding(code="submission-relay", message=message, where=where)
+        if kind == "smtp" and not options.get("relay_hosts"):
+            message = "without relay_hosts KumoMTA lets the local host relay"
+            yield Finding(code="no-relay-hosts", message=message, where=where)
+
+
+def _networks(where: str, option: str, networks: object) -> Iterator[Finding]:
+    for text in networks if isinstance(networks, list) else []:
+        if not isinstance(text, str) or not formats.is_network(text):
+            message = f"{option}: {text!r} is neither an address nor a CIDR block without host bits"
+            yield Finding(code="bad-network", message=message, where=where)
+            continue
+        network = ipaddress.ip_network(text)
+        if option == "relay_hosts" and network.prefixlen == 0:
+            message = f"{option}: {text} lets anybody relay"
+            yield Finding(code="open-relay", message=message, where=where)
+        if option == "trusted_hosts" and not network.is_loopback and network.num_addresses > _TRUSTED[network.version]:
+            message = f"{option}: {text} gives everybody in it full control of the node"
+            yield Finding(code="broad-trusted-hosts", message=message, where=where)
+
+
+def _shards(bundle: Bundle, contents: Contents) -> Iterator[Finding]:
+    count = contents.data.domains.shards
+    if not 1 <= count <= MAX_SHARDS or count & (count - 1):
+        message = f"{count} is no power of two up to {MAX_SHARDS}"
+        yield Finding(code="bad-shard-count", message=message, where="generated/data.lua: domains")
+        return
+    there = {path for path in bundle.files if path.startswith("data/domains/")}
+    for path in expected_shards(contents) - there:
+        yield Finding(code="missing-shard", message="no domain in it would be found", where=path)
+    for path in there - expected_shards(contents):
+        yield Finding(code="stray-shard", message="nothing looks in it", where=path)
+    for name, path in contents.files.items():
+        if path != (expected := shard_file("domains", shard_of(name, count))):
+            message = f"is looked for in {expected}, so it would not be found"
+            yield Finding(code="wrong-shard", message=message, where=f"{path}: {name}")
+
+
+def _domain(contents: Contents, name: str, domain: Domain) -> Iterator[Finding]:
+    where = f"{contents.files[name]}: {name}"
+    if not formats.is_host(name):
+        yield Finding(code="bad-domain", message="not a domain in lower case and A-label form", where=where)
+    if domain.organization not in contents.tenants:
+        message = f"there is no organization {domain.organization}"
+        yield Finding(code="unknown-organization", message=message, where=where)
+    if domain.pool is not None and domain.pool not in contents.tenants:
+        yield Finding(code="unknown-pool", message=f"there is no pool {domain.pool}", where=where)
+    elif domain.pool is not None and domain.pool.partition(".")[0] != domain.organization:
+        yield Finding(code="foreign-source", message=f"pool {domain.pool} is another organization's", where=where)
+    yield from _keys(where, domain)
+
+
+def _keys(where: str, domain: Domain) -> Iterator[Finding]:
+    for key in domain.keys:
+        if not formats.is_selector(key.selector):
+            yield Finding(code="bad-selector", message=f"{key.selector!r} is no DKIM selector", where=where)
+        if not formats.is_key_id(key.id):
+            yield Finding(code="bad-key-id", message=f"{key.id!r} cannot be part of a file's name", where=where)
+        if key.algorithm not in ("rsa-sha256", "ed25519-sha256"):
+            yield Finding(code="bad-algorithm", message=f"{key.algorithm!r} signs nothing", where=where)
+    for selector, count in Counter(key.selector for key in domain.keys).items():
+        if count > 1:
+            yield Finding(code="duplicate-selector", message=f"two keys under {selector!r}", where=where)
