@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "core": {"core"},
     "compiler": {"core", "compiler", "resources"},
     "luavm": {"core", "compiler", "luavm", "resources"},
+    "importing": {"core", "compiler", "importing"},
     "sandbox": {"core", "compiler", "luavm", "sandbox", "resources"},
     "store": {"core", "errors", "store"},
     "clients": {"core", "errors", "clients"},
