@@ -33,7 +33,7 @@ def bind(vm: Context, function: Function, implementation: Implementation | None)
         try:
             vm.check_event(function)
             if vm.trace is not None:
-                vm.trace.called(function.name, vm.machine.place())
+                vm.trace.called(function.name, args, vm.machine.place())
             decoded = decode_arguments(vm.decoder, function, args)
             if implementation is None:
                 raise not_simulated(function.name)
@@ -55,7 +55,7 @@ def bind_method(vm: Context, lua_type: str, method: Function) -> Callable[..., o
         try:
             target = args[0] if args else None
             if vm.trace is not None:
-                vm.trace.called(name, vm.machine.place())
+                vm.trace.called(name, args[1:], vm.machine.place())
             if not isinstance(target, Userdata) or target.lua_type != lua_type:
                 raise LuaProblem("wrong_type", f"call it as object:{method.name}(…), with a colon")
             decoded = decode_arguments(vm.decoder, method, args[1:])

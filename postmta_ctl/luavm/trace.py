@@ -7,6 +7,7 @@ trace is a page for people, whatever the number of lines that ran.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,8 +21,11 @@ MAX_FUNCTIONS = 100
 MAX_CALLS = 200
 """Of one handler; a policy of ours stays far below, one edited by hand may loop."""
 MAX_SOURCE = 200
-"""Characters of a line that are shown."""
+"""Characters of a line that are shown, and of an argument."""
 _NAME = re.compile(r"function\s+(?P<own>[\w.:]+)|(?P<given>[\w.]+)\s*=.*\bfunction\b")
+
+
+Arguments = tuple[str | int | float | bool | None, ...]
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,8 @@ class Called(msgspec.Struct, frozen=True, kw_only=True):
     """A call of KumoMTA's, from the line that made it."""
 
     function: str
+    arguments: list[str | int | float | bool | None]
+    """Its texts, cut off, and numbers; null for a table or an object."""
     file: str
     line: int
     source: str
@@ -62,7 +68,7 @@ class _Running:
         self.event = event
         self.place = place
         self.lines: dict[tuple[str, int], int] = {}
-        self.calls: dict[tuple[str, str, int], None] = {}
+        self.calls: dict[tuple[str, Arguments, str, int], None] = {}
 
 
 class Trace:
@@ -83,12 +89,12 @@ class Trace:
             if (file, defined) in lines or len(lines) < MAX_FUNCTIONS:
                 lines[file, defined] = line
 
-    def called(self, function: str, place: Place) -> None:
+    def called(self, function: str, arguments: Sequence[object], place: Place) -> None:
         """Something of KumoMTA's was called."""
         if self._steps and place.file is not None and place.line is not None:
             calls = self._steps[-1].calls
             if len(calls) < MAX_CALLS:
-                calls[function, place.file, place.line] = None
+                calls[function, tuple(map(_shown, arguments)), place.file, place.line] = None
 
     def steps(self) -> list[Step]:
         """What ran so far, in order; and begin anew."""
@@ -114,11 +120,12 @@ class Trace:
             calls=[
                 Called(
                     function=function,
+                    arguments=list(arguments),
                     file=self._node.relative(path) or path,
                     line=at,
                     source=self._source(path, at),
                 )
-                for function, path, at in one.calls
+                for function, arguments, path, at in one.calls
             ],
         )
 
@@ -129,3 +136,9 @@ class Trace:
         """Lua does not tell a function's name, but the line that defines it does."""
         found = _NAME.search(self._node.source_line(file, defined))
         return (found["own"] or found["given"]) if found else f"line {defined}"
+
+
+def _shown(value: object) -> str | int | float | bool | None:
+    if isinstance(value, str):
+        return value[:MAX_SOURCE]
+    return value if isinstance(value, bool | int | float) else None

@@ -53,7 +53,8 @@ def test_each_function_is_told_with_the_line_that_decided(load: Callable[..., Vm
 
 def test_calls_of_kumo_are_told_with_the_line_that_made_them(load: Callable[..., Vm]) -> None:
     (call,) = asked(load(POLICY, {"rules.lua": RULES}), "a.test").calls
-    assert (call.function, call.file, call.line) == ("kumo.make_queue_config", "rules.lua", 12)
+    assert (call.function, call.arguments) == ("kumo.make_queue_config", [None])
+    assert (call.file, call.line) == ("rules.lua", 12)
 
 
 def test_a_refusal_and_an_error_end_at_their_lines(load: Callable[..., Vm]) -> None:
@@ -61,7 +62,7 @@ def test_a_refusal_and_an_error_end_at_their_lines(load: Callable[..., Vm]) -> N
     trace = vm.watch()
     vm.fire("smtp_server_ehlo", "x")
     (step,) = trace.steps()
-    assert (step.functions[0].line, step.calls[0].function) == (3, "kumo.reject")
+    assert (step.functions[0].line, step.calls[0].function, step.calls[0].arguments) == (3, "kumo.reject", [550, "x"])
     vm = load("kumo.on('smtp_server_ehlo', function(name)\n  local x = nil\n  x.y = 1\nend)")
     trace = vm.watch()
     with pytest.raises(PolicyError):
@@ -93,7 +94,7 @@ def test_a_policy_cannot_see_or_remove_the_watch_and_its_budget_stays(load: Call
 
 
 def test_what_a_policy_repeats_does_not_swell_the_trace(load: Callable[..., Vm]) -> None:
-    functions = f";(function() kumo.log_info('x', '{'y' * MAX_SOURCE}') end)()\n" * 2 * MAX_CALLS
+    functions = f";(function() kumo.log_info('{'y' * 2 * MAX_SOURCE}') end)()\n" * 2 * MAX_CALLS
     vm = load(f"kumo.on('smtp_server_ehlo', function()\n{functions}end)")
     trace = vm.watch()
     vm.fire("smtp_server_ehlo")
@@ -101,3 +102,4 @@ def test_what_a_policy_repeats_does_not_swell_the_trace(load: Callable[..., Vm])
     assert len(step.functions) == MAX_FUNCTIONS
     assert len(step.calls) == MAX_CALLS
     assert all(len(one.source) <= MAX_SOURCE for one in step.functions)
+    assert step.calls[0].arguments == ["y" * MAX_SOURCE]

@@ -21,22 +21,24 @@ from postmta_ctl.features.live_data import node_folder
 from postmta_ctl.features.messages.simulation_schemas import (
     DkimIdentity,
     HeaderSize,
+    Retries,
     SimulatedReceiver,
     SimulatedRecipient,
     VmtaOdds,
 )
 from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
-from postmta_ctl.features.warmup.handing_out import FILE as TICKET_FILE
 from postmta_ctl.luavm import (
     EgressPathConfig,
     ManualClock,
     Message,
     NodeRuntime,
+    QueueConfig,
     Rejected,
     SourceSelector,
     ThrottleStore,
     no_network,
 )
+from postmta_ctl.luavm.trace import Trace
 from postmta_ctl.sandbox.content import Composer
 from postmta_ctl.sandbox.inject import supplemental_header
 from postmta_ctl.sandbox.jsonbody import decode
@@ -44,6 +46,9 @@ from postmta_ctl.sandbox.receivers import fate_of
 from postmta_ctl.sandbox.requests import InjectV1Request
 
 PICKS = 1000
+MAX_RETRIES = 100
+TIME_LIMIT = 2.0
+"""Seconds of computing time for each of KumoMTA's questions: thousands of times what one takes."""
 _FIELD = re.compile(rb"(?P<name>[!-9;-~]+):(?P<value>(?:[^\r]|\r(?!\n)|\r\n[ \t])*)\r\n")
 _TAG = re.compile(r"(?:^|;)\s*(?P<name>[ads])=(?P<value>[^;\s]+)")
 _QUEUE_LIMITS = ("max_age", "retry_interval", "max_retry_interval")
@@ -67,20 +72,30 @@ class SimulatedNode:
         folder: An empty one.
         bundle: The release; of the sharded data it need hold only what the messages ask for.
         clock: Stands still.
-        tickets: What may leave today from warming vMTAs, as nodes read it.
+        live: Files of live data, as nodes have them: what may leave today from warming vMTAs, who is suppressed.
+        number: The release's.
+
+    Raises:
+        PolicyError: The policy does not load.
     """
 
-    def __init__(self, folder: Path, bundle: Bundle, clock: ManualClock, tickets: bytes) -> None:
+    def __init__(
+        self, folder: Path, bundle: Bundle, clock: ManualClock, live: Mapping[str, bytes], number: int
+    ) -> None:
         write_node_files(
             folder, node_name="simulation", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=""
         )
         _write_stand_ins(folder, bundle)
-        node_folder.write(folder, {TICKET_FILE: tickets}, owner=None)
+        node_folder.write(folder, live, owner=None)
         root = folder / "release"
-        bundle.write(root, release=0)
+        bundle.write(root, release=number)
         self._clock = clock
-        self._node = NodeRuntime(root, policy_dir=folder, http=no_network, clock=clock)
+        self._node = NodeRuntime(root, policy_dir=folder, http=no_network, clock=clock, time_limit=TIME_LIMIT)
         self._vm = self._node.context()
+
+    def watch(self) -> Trace:
+        """Note from now on what of the policy runs."""
+        return self._vm.watch()
 
     def send(self, item: InjectItem) -> SimulatedRecipient:
         """What a node would do with one recipient.
@@ -102,6 +117,8 @@ class SimulatedNode:
 
     def _leaving(self, address: str, message: Message) -> SimulatedRecipient:
         queue = self._vm.queue_config_of(message.queue_name)
+        if self._vm.has_handler("throttle_insert_ready_queue"):
+            self._vm.fire("throttle_insert_ready_queue", message)
         domain, headers = domain_of(address), header_sizes(message.data)
         paths = {
             entry.name: self._vm.egress_path(domain, entry.name, f"mx.{domain}")
@@ -120,6 +137,7 @@ class SimulatedNode:
             vmtas=[self._odds(name, path, count[name] / PICKS) for name, path in paths.items()],
             delayed_share=count[None] / PICKS,
             queue_limits=_chosen(queue.values, _QUEUE_LIMITS),
+            retries=retries(queue),
             dkim=[identity(one.value) for one in headers if one.name.lower() == "dkim-signature"],
             headers=headers,
             header_octets=sum(one.octets for one in headers),
@@ -147,6 +165,16 @@ class SimulatedNode:
             share=share,
             limits=_chosen(path.values, _PATH_LIMITS),
         )
+
+
+def retries(queue: QueueConfig) -> Retries:
+    """When a queue tries what nobody takes."""
+    max_age, after = queue.seconds("max_age") or 0.0, list[int]()
+    at = queue.retry_delay(1)
+    while at <= max_age and len(after) < MAX_RETRIES:
+        after.append(round(at))
+        at += queue.retry_delay(len(after) + 1)
+    return Retries(max_age=round(max_age), after=after, is_all=at > max_age)
 
 
 def receiver(address: str) -> SimulatedReceiver:
@@ -184,11 +212,21 @@ def identity(signature: str) -> DkimIdentity:
 def _write_stand_ins(folder: Path, bundle: Bundle) -> None:
     for path, content in bundle.files.items():
         if path.startswith("data/domains/"):
-            for domain, entry in json.loads(content).items():
-                for key in entry["keys"]:
-                    place = key_path(folder, KeyFile(domain, key["selector"], key["id"]))
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    place.write_bytes(stand_in_key(key["algorithm"]))
+            try:
+                keys = [(domain, key) for domain, entry in json.loads(content).items() for key in entry["keys"]]
+                for domain, key in keys:
+                    _write_stand_in(folder, KeyFile(domain, key["selector"], key["id"]), key["algorithm"])
+            except (ValueError, TypeError, KeyError, AttributeError):
+                # Somebody changed the file: what the policy says to that is what is asked for.
+                continue
+
+
+def _write_stand_in(folder: Path, file: KeyFile, algorithm: str) -> None:
+    place = key_path(folder, file)
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{place} is outside of the node's folder")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(stand_in_key(algorithm))
 
 
 def _vmta(source: str) -> str:

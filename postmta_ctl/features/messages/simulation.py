@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator
-from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from postmta_ctl.compiler.bundle import Bundle
-from postmta_ctl.compiler.names import shard_file, shard_of
 from postmta_ctl.core.inject import InjectItem
 from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
@@ -21,15 +13,14 @@ from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
 from postmta_ctl.features.messages.service import placed
-from postmta_ctl.features.messages.simulated_node import SimulatedNode
+from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation
 from postmta_ctl.features.messages.templated import composed
 from postmta_ctl.features.policy import queries as releases
-from postmta_ctl.features.policy.draft import load_bundle
 from postmta_ctl.features.suppressions.service import suppressed
 from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.features.warmup.handing_out import FILE as TICKET_FILE
 from postmta_ctl.features.warmup.handing_out import whole_day
-from postmta_ctl.luavm import ManualClock, PolicyError
 from postmta_ctl.system import System
 
 CLIPPED_FROM = 102_400
@@ -56,14 +47,17 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
         if release is None:
             raise Conflict("No policy has been published yet.", code="no_release")
         waiting = await releases.pending(connection)
-        bundle = await _bundle(connection, release.number, message.sender.domain)
+        bundle = await part_of_release(connection, release.number, message.sender.domain)
         domain = await domains.by_name(connection, principal.organization_id, message.sender.domain)
         tickets = await whole_day(connection, system.now())
     tracking_host = domain.tracking_host if domain else None
     message = message.without(held_back)
-    items = [_item(system, principal, message, one, tracking_host) for one in message.waiting]
-    found = await asyncio.to_thread(_run, bundle, items, system.now(), tickets)
-    people = [*found, *(_suppressed(one) for one in message.recipients if one.status == "suppressed")]
+    items = [item_of(system, principal, message, one, tracking_host) for one in message.waiting]
+    found = await send_through(release.number, bundle, items, live={TICKET_FILE: tickets}, now=system.now())
+    people = [
+        *(one.recipient for one in found),
+        *(_suppressed(one) for one in message.recipients if one.status == "suppressed"),
+    ]
     problems = [*_of_message(message), *_of_recipients(people)]
     if waiting:
         words = f"{len(waiting)} changes of the configuration are not published yet"
@@ -71,18 +65,10 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
     return Simulation(release=release.number, recipients=people, problems=problems)
 
 
-async def _bundle(connection: AsyncConnection, number: int, domain: str) -> Bundle:
-    """The release, with only that part of its domains in which this one is looked up."""
-    files = await releases.files_of(connection, number)
-    shards = [path for path in files if path.startswith("data/domains/")]
-    wanted = shard_file("domains", shard_of(domain, max(len(shards), 1)))
-    needed = {path: digest for path, digest in files.items() if path not in shards or path == wanted}
-    return await load_bundle(connection, needed)
-
-
-def _item(
+def item_of(
     system: System, principal: Principal, message: NewMessage, recipient: NewRecipient, tracking_host: str | None
 ) -> InjectItem:
+    """The recipient as the relay would give it to a node the first time."""
     request = message.request
     leased = Leased(
         recipient_id=recipient.id,
@@ -105,21 +91,6 @@ def _item(
         content=message.content,
     )
     return relay_item(leased, f"b@{system.settings.bounces}", tracker(system))
-
-
-def _run(bundle: Bundle, items: Collection[InjectItem], now: datetime, tickets: bytes) -> list[SimulatedRecipient]:
-    if not items:
-        return []
-    with TemporaryDirectory(prefix="postmta-simulation-") as folder:
-        node = SimulatedNode(Path(folder), bundle, ManualClock(now), tickets)
-        return [_sent(node, item) for item in items]
-
-
-def _sent(node: SimulatedNode, item: InjectItem) -> SimulatedRecipient:
-    try:
-        return node.send(item)
-    except PolicyError as error:
-        return SimulatedRecipient(address=item.address, outcome="refused", refusal=f"the policy fails: {error}")
 
 
 def _suppressed(recipient: NewRecipient) -> SimulatedRecipient:

@@ -45,6 +45,17 @@ class SimulatedReceiver(msgspec.Struct, frozen=True, kw_only=True):
     reply: str
 
 
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """When a message is tried that nobody takes, by KumoMTA's doubling intervals. It varies them a little."""
+
+    max_age: int
+    """Seconds after which it is given up."""
+    after: list[int]
+    """Seconds from the first attempt to each further one, the first hundred of them."""
+    is_all: bool
+    """There are no more than these."""
+
+
 class SimulatedRecipient(msgspec.Struct, frozen=True, kw_only=True):
     """What would happen to the message to one recipient."""
 
@@ -63,6 +74,7 @@ class SimulatedRecipient(msgspec.Struct, frozen=True, kw_only=True):
     """Of the same 1,000, those that would find every vMTA out of its allowance, and wait."""
     queue_limits: dict[str, Any] = {}
     """How long and how often it is tried."""
+    retries: Retries | None = None
     dkim: list[DkimIdentity] = []
     headers: list[HeaderSize] = []
     header_octets: int = 0
