@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import Router
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from postmta_ctl.features.analytics.routes import router as analytics
@@ -20,17 +18,16 @@ from postmta_ctl.features.ips.routes import router as ips
 from postmta_ctl.features.messages.routes import router as messages
 from postmta_ctl.features.metrics.routes import metrics
 from postmta_ctl.features.nodes.routes import router as nodes
-from postmta_ctl.features.pending.routes import pending
 from postmta_ctl.features.policy.routes import router as policy
 from postmta_ctl.features.pools.routes import router as pools
 from postmta_ctl.features.queues.routes import router as queues
 from postmta_ctl.features.security.auto_block.routes import router as auto_block
 from postmta_ctl.features.security.blocklists.routes import router as blocklists
 from postmta_ctl.features.security.greylisting.routes import router as greylisting
-from postmta_ctl.features.security.status.routes import router as security_status
-from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
 from postmta_ctl.features.security.spam.routes import router as spam_score
+from postmta_ctl.features.security.status.routes import router as security_status
 from postmta_ctl.features.security.virus.routes import router as av_scan
+from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
@@ -41,7 +38,7 @@ from postmta_ctl.features.warmup.routes import router as warmup
 from postmta_ctl.features.warmup.routes import vmta_router as warmup_of_vmta
 from postmta_ctl.features.webhooks.routes import router as webhooks
 
-BUILT: list[Router | HTTPRouteHandler] = [
+ROUTES: list[ControllerRouterHandler] = [
     health,
     ready,
     metrics,
@@ -78,5 +75,3 @@ BUILT: list[Router | HTTPRouteHandler] = [
     spam_score,
     av_scan,
 ]
-ROUTES: list[ControllerRouterHandler] = [*BUILT, *pending(BUILT)]
-"""With an honest answer for what the contract promises and nobody has built yet."""

@@ -22,8 +22,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     scope: str
     body: Any
-    is_pending: bool
-    """Part of the contract, and not built yet: it has nothing to give away."""
 
     @property
     def parameters(self) -> list[str]:
@@ -50,5 +48,4 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
                     path=path,
                     scope=one["x-scope"],
                     body=content.get("example"),
-                    is_pending="x-pending" in one,
                 )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from postmta_ctl.features.pending.contract import Endpoint, endpoints
+from tests.contract import Endpoint, endpoints
 
 FOLDER = Path(__file__).parents[2] / "examples/curl"
 RECORD = runpy.run_path(str(FOLDER / "record.py"))

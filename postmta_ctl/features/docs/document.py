@@ -72,8 +72,6 @@ def _complete(operation: Operation, method: str, path: str, opt: dict[str, Any],
             first = one["schema"].get("default", "-created_at")
             one["schema"] = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("-", "")]}
             one["description"] = f"Field to sort by, descending with `-` before it; `{first}` if absent."
-    if opt.get("pending"):
-        operation["x-pending"] = True
     # What Litestar says of a 400 is not what we answer.
     own = {status: one for status, one in operation["responses"].items() if status != "400"}
     operation["responses"] = problems.declared(operation, method, path, opt) | own

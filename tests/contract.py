@@ -31,5 +31,5 @@ def shape_of(path: str) -> str:
 
 def endpoints() -> list[Endpoint]:
     """Every row."""
-    text = Path(__file__).with_name("endpoints.json").read_bytes()
+    text = (Path(__file__).parent / "fixtures/endpoints.json").read_bytes()
     return msgspec.json.decode(text, type=list[Endpoint])
