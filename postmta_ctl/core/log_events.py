@@ -128,8 +128,9 @@ def campaign_of(record: LogRecord) -> str | None:
 def release_of(record: LogRecord) -> int | None:
     """The release whose policy took the message in, as that policy noted it (``kumo_policy/reception.lua``)."""
     release = (record.meta or {}).get("x_release")
-    is_number = isinstance(release, int) and not isinstance(release, bool)
-    return release if is_number and 0 < release <= _MAX_RELEASE else None
+    if not isinstance(release, int) or isinstance(release, bool):
+        return None
+    return release if 0 < release <= _MAX_RELEASE else None
 
 
 def domain_of(address: str) -> str:
