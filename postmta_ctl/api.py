@@ -12,6 +12,7 @@ from postmta_ctl.features.billing.routes import router as billing
 from postmta_ctl.features.credits.routes import router as credits
 from postmta_ctl.features.docs.routes import docs, openapi
 from postmta_ctl.features.domains.routes import router as domains
+from postmta_ctl.features.explain.routes import router as explain
 from postmta_ctl.features.health.routes import health, ready
 from postmta_ctl.features.ingest.routes import router as ingest
 from postmta_ctl.features.ips.routes import router as ips
@@ -66,6 +67,7 @@ ROUTES: list[ControllerRouterHandler] = [
     tracking,
     nodes,
     policy,
+    explain,
     analytics,
     billing,
     blocklists,

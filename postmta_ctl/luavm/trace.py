@@ -6,6 +6,7 @@ trace is a page for people, whatever the number of lines that ran.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -140,5 +141,8 @@ class Trace:
 
 def _shown(value: object) -> str | int | float | bool | None:
     if isinstance(value, str):
-        return value[:MAX_SOURCE]
+        # Octets that are no text come from Lua as lone surrogates.
+        return value[:MAX_SOURCE].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if isinstance(value, bool | int | float) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from postmta_ctl.luavm import PolicyError, Vm
@@ -103,3 +105,11 @@ def test_what_a_policy_repeats_does_not_swell_the_trace(load: Callable[..., Vm])
     assert len(step.calls) == MAX_CALLS
     assert all(len(one.source) <= MAX_SOURCE for one in step.functions)
     assert step.calls[0].arguments == ["y" * MAX_SOURCE]
+
+
+def test_arguments_are_what_json_can_say(load: Callable[..., Vm]) -> None:
+    vm = load("kumo.on('smtp_server_ehlo', function()\n  kumo.log_info('\\xff\\xfe', 1/0, 2^53, true, {}, nil)\nend)")
+    trace = vm.watch()
+    vm.fire("smtp_server_ehlo")
+    (call,) = trace.steps()[0].calls
+    assert json.loads(msgspec.json.encode(call.arguments))[:5] == ["\ufffd\ufffd", "inf", 2.0**53, True, None]

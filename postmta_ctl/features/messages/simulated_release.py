@@ -102,10 +102,15 @@ def _run(
 
 def _sent(node: SimulatedNode, item: InjectItem) -> SimulatedRecipient:
     try:
-        return node.send(item)
+        sent = node.send(item)
+        msgspec.json.encode(sent)
     except PolicyError as error:
         return _failed(item, error)
+    except UnicodeEncodeError:
+        return _failed(item, "it answers with octets that are no text")
+    return sent
 
 
-def _failed(item: InjectItem, error: PolicyError) -> SimulatedRecipient:
-    return SimulatedRecipient(address=item.address, outcome="refused", refusal=f"the policy fails: {error}")
+def _failed(item: InjectItem, problem: object) -> SimulatedRecipient:
+    refusal = f"the policy fails: {problem}".encode("utf-8", "replace").decode()
+    return SimulatedRecipient(address=item.address, outcome="refused", refusal=refusal)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from postmta_ctl.core.inject import InjectItem
 from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
-from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
+from postmta_ctl.features.messages.compose import NewMessage, NewRecipient, new_message
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
@@ -63,6 +64,21 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
         words = f"{len(waiting)} changes of the configuration are not published yet"
         problems.append(Predicted(severity="warning", code="policy_behind", message=words))
     return Simulation(release=release.number, recipients=people, problems=problems)
+
+
+def sample(
+    sender: str, recipient: str, *, tag: str | None, vmta: str | None, pool: str | None, now: datetime
+) -> NewMessage:
+    """A message of which only the way matters.
+
+    Raises:
+        InvalidRequest: An address is none.
+    """
+    tags = [tag] if tag else []
+    request = SendRequest(
+        sender=sender, to=[recipient], subject="Sample", text="Sample", tags=tags, vmta=vmta, pool=pool
+    )
+    return new_message(request, now)
 
 
 def item_of(
