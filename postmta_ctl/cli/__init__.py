@@ -8,6 +8,8 @@ import rich_click as click
 
 from postmta_ctl.cli.db import db
 from postmta_ctl.cli.demo import demo
+from postmta_ctl.cli.explain import explain
+from postmta_ctl.cli.importing import importing
 from postmta_ctl.cli.logs import logs
 from postmta_ctl.cli.node import node
 from postmta_ctl.cli.policy import policy
@@ -24,7 +26,7 @@ def cli() -> None:
     """PostMTA: the control plane for KumoMTA."""
 
 
-for command in (serve, demo, policy, node, logs, db, user, warmup, sandbox):
+for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, sandbox):
     cli.add_command(command)
 
 

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.tag_lists import parse_tags
 from postmta_ctl.core.verdicts import Verdict, missing, ok, wrong
 
@@ -24,6 +26,7 @@ RSA = "rsa-sha256"
 ED25519 = "ed25519-sha256"
 RSA_BITS = 2048
 """What RFC 8301 §3.2 asks of signers; longer keys do not fit into every DNS."""
+RSA_LEAST_BITS = 1024
 
 
 class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,30 @@ def generate(algorithm: str) -> KeyPair:
         raise ValueError(f"unknown DKIM algorithm {algorithm!r}")
     key = generate_private_key(65537, RSA_BITS) if algorithm == RSA else Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return KeyPair(algorithm=algorithm, private_pem=pem, record=public_record(pem))
+
+
+def existing(private_pem: bytes) -> KeyPair:
+    """The key pair of a private key that is in use elsewhere, in any PEM form that is not encrypted.
+
+    Raises:
+        InputError: ``key_syntax``, or ``key_weak``: an RSA key of less than 1024 bits, which verifiers must not accept
+            (RFC 8301 section 3.2).
+    """
+    try:
+        key = load_pem_private_key(private_pem, password=None)
+    except TypeError:
+        raise InputError("key_syntax", "is encrypted; a key is needed without its password") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise InputError("key_syntax", "is no private key in PEM") from None
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise InputError("key_syntax", "is neither an RSA nor an Ed25519 key, with which alone DKIM signs")
+    if isinstance(key, RSAPrivateKey) and key.key_size < RSA_LEAST_BITS:
+        raise InputError(
+            "key_weak", f"is an RSA key of {key.key_size} bits, which receivers must not accept (RFC 8301)"
+        )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    algorithm = RSA if isinstance(key, RSAPrivateKey) else ED25519
     return KeyPair(algorithm=algorithm, private_pem=pem, record=public_record(pem))
 
 

@@ -55,7 +55,7 @@ class Sources:
         Raises:
             ValueError: There is none, or it has no member.
         """
-        if name not in self._pools:
+        if not isinstance(name, str) or name not in self._pools:
             raise ValueError(f"there is no pool {name} with a member")
         return self._pools[name]
 

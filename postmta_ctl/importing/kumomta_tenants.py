@@ -27,7 +27,7 @@ class Tenants:
 
     def default(self, tenant: Any, index: int) -> None:
         """The tenant of mail that names none."""
-        self._defaults.append((tenant, index))
+        self._defaults.append((tenant if isinstance(tenant, str) else NOBODY, index))
 
     def finish(self, sources: Sources) -> None:
         """Settle them, now that the pools are known."""
@@ -43,9 +43,7 @@ class Tenants:
             if tenant == default and tenant in known:
                 self._builder.settle(index, "imported", "its pool is the organization's default")
             else:
-                self._builder.settle(
-                    index, "not_supported", "no pool is said of this tenant, or another is the default"
-                )
+                self._builder.settle(index, "not_supported", "this tenant has no pool, or another is the default")
 
     def _pool(self, is_default: bool, pool: WantedPool, index: int) -> tuple[Outcome, str]:
         if not is_default:

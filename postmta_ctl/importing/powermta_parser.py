@@ -18,8 +18,10 @@ from postmta_ctl.importing.report import Directive
 
 MAX_DEPTH = 20
 """Of files that include files, and of blocks in blocks."""
+MAX_LINE = 100_000
+"""Characters."""
 _TAG = re.compile(r"<\s*(?P<close>/?)\s*(?P<name>[A-Za-z][A-Za-z0-9-]*)\s*(?P<argument>[^>]*)>")
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/[a-z]*|[^\s"]+')
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/[a-z]*(?=\s|\Z)|[^\s"]+')
 _SECRETS = frozenset({"password", "auth-password", "tls-certificate-password", "http-password"})
 
 
@@ -82,6 +84,9 @@ class _Parser:
         rest = line.strip()
         if re.search(r"[\ud800-\udfff]", rest):
             self._add(file, number, rest, "", problem="is not in UTF-8")
+            return
+        if len(rest) > MAX_LINE:
+            self._add(file, number, rest[:MAX_LINE], "", problem=f"is longer than {MAX_LINE} characters")
             return
         while rest and not rest.startswith("#"):
             if not rest.startswith("<"):

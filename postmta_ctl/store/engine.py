@@ -73,6 +73,31 @@ class Database:
         await self.engine.dispose()
 
 
+class Joined(Database):
+    """A database whose transactions are parts of one that is open: each is undone by itself when it fails, and all are
+    committed, or not, with the one around them. So several services can be one step.
+
+    Args:
+        database: The one that the transaction is of.
+        connection: The transaction.
+    """
+
+    def __init__(self, database: Database, connection: AsyncConnection) -> None:
+        self.url, self.is_sqlite, self.engine = database.url, database.is_sqlite, database.engine
+        self._connection = connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A savepoint."""
+        async with self._connection.begin_nested():
+            yield self._connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """What the transaction sees."""
+        yield self._connection
+
+
 def _sqlite_engine(url: str) -> AsyncEngine:
     path = make_url(url).database
     if path and path != ":memory:":

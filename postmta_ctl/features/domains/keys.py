@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.core import dkim, domain_names, secrets
+from postmta_ctl.core.dkim import KeyPair
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.features.domains import queries
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
@@ -73,21 +74,27 @@ def make(
         now: When.
         rotation_id: The rotation that they are made for, and wait in; those of a new domain sign at once.
     """
-    made = []
-    for algorithm, name in selectors_of(selector).items():
-        pair = dkim.generate(algorithm)
-        row = KeyRow(
-            id=new_id(now),
-            domain_id=domain.id,
-            selector=name,
-            algorithm=algorithm,
-            public_record=pair.record,
-            state="pending" if rotation_id else "active",
-            rotation_id=rotation_id,
-            created_at=now,
-        )
-        made.append(NewKey(row=row, sealed_private_key=_sealed(system, domain, name, pair.private_pem)))
-    return made
+    return [
+        sealed(system, domain, name, dkim.generate(algorithm), now, rotation_id)
+        for algorithm, name in selectors_of(selector).items()
+    ]
+
+
+def sealed(
+    system: System, domain: DomainRow, selector: str, pair: KeyPair, now: datetime, rotation_id: str | None = None
+) -> NewKey:
+    """A key pair as a key of the domain, its private half sealed. What the others are, see :func:`make`."""
+    row = KeyRow(
+        id=new_id(now),
+        domain_id=domain.id,
+        selector=selector,
+        algorithm=pair.algorithm,
+        public_record=pair.record,
+        state="pending" if rotation_id else "active",
+        rotation_id=rotation_id,
+        created_at=now,
+    )
+    return NewKey(row=row, sealed_private_key=_sealed(system, domain, selector, pair.private_pem))
 
 
 def _sealed(system: System, domain: DomainRow, selector: str, pem: bytes) -> bytes:

@@ -105,7 +105,9 @@ async def _startable(connection: AsyncConnection, row: DomainRow, selector: str 
 
 
 def _selector(known: Sequence[KeyRow], now: datetime) -> str:
-    current = next(key.selector for key in known if key.state == "active" and key.algorithm == dkim.RSA)
+    # A domain that was brought along may have a key of one algorithm only.
+    active = sorted((key.algorithm != dkim.RSA, key.id, key.selector) for key in known if key.state == "active")
+    current = active[0][2]
     taken = {key.selector for key in known}
     return dkim_rotation.new_selector(current, taken, now.date(), keys.LONGEST_SELECTOR)
 

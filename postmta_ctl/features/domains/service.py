@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core import rechecks
-from postmta_ctl.core.domain_names import MAX_NAME, parse_mail_domain
+from postmta_ctl.core.dkim import KeyPair
+from postmta_ctl.core.domain_names import MAX_NAME, parse_mail_domain, parse_selector
 from postmta_ctl.core.ids import is_id, new_id
 from postmta_ctl.errors import AlreadyExists, InUse, InvalidRequest, NotFound
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.domains import keys, queries, records
+from postmta_ctl.features.domains.keys import NewKey
 from postmta_ctl.features.domains.queries import DomainRow, KeyRow
 from postmta_ctl.features.domains.schemas import Domain, DomainCreate, DomainUpdate
 from postmta_ctl.features.fields import Fields
@@ -45,6 +48,33 @@ async def create(system: System, principal: Principal, data: DomainCreate) -> Do
             raise _exists(name)
     row = _claim(system, principal, name)
     sealed = await asyncio.to_thread(keys.make, system, row, selector, row.created_at)
+    return await _add(system, principal, row, sealed)
+
+
+async def bring(system: System, principal: Principal, name: str, pairs: Mapping[str, KeyPair]) -> Domain:
+    """Claim a domain whose mail is signed with keys already, and go on signing with them.
+
+    Args:
+        system: The parts.
+        principal: Who claims it.
+        name: The domain.
+        pairs: The keys by selector; at least one.
+
+    Raises:
+        InvalidRequest: No domain that mail can come from, or no selector.
+        AlreadyExists: The organization has this domain.
+        Conflict: Its plan has room for no more.
+    """
+    fields = Fields()
+    name = fields.read("domain", parse_mail_domain, name)
+    selectors = {fields.read("selector", parse_selector, selector): pair for selector, pair in pairs.items()}
+    fields.done()
+    row = _claim(system, principal, name)
+    sealed = [keys.sealed(system, row, selector, pair, row.created_at) for selector, pair in selectors.items()]
+    return await _add(system, principal, row, sealed)
+
+
+async def _add(system: System, principal: Principal, row: DomainRow, sealed: Sequence[NewKey]) -> Domain:
     public = [one.row for one in sealed]
     check_lengths(system, row, public)
     try:
@@ -54,7 +84,7 @@ async def create(system: System, principal: Principal, data: DomainCreate) -> Do
             shown = records.shown(system.settings, row, public)
             await audit.record(connection, principal, "domain.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
-        raise _exists(name) from error
+        raise _exists(row.name) from error
     return shown
 
 

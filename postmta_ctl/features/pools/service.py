@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -28,6 +29,15 @@ from postmta_ctl.system import System
 MAX_POOLS = 200
 """Of an organization: each is a tenant of the policy, which every Lua context reads."""
 _TAKEN = "your organization has a pool of this name already"
+
+
+def read_create(values: dict[str, Any]) -> PoolCreate:
+    """What is to be made, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, PoolCreate)
 
 
 async def create(system: System, principal: Principal, data: PoolCreate) -> Pool:

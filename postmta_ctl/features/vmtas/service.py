@@ -30,6 +30,15 @@ from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 
+def read_create(values: dict[str, Any]) -> VmtaCreate:
+    """What is to be made, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, VmtaCreate)
+
+
 async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta:
     """Make a vMTA for the organization.
 

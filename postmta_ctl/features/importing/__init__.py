@@ -1,0 +1,1 @@
+"""Moving in from elsewhere: the plan of an import, and carrying it out."""
