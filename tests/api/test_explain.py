@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -349,3 +353,32 @@ async def test_a_foreign_message_is_not_found(client: Any, acme: Any, bob: Any, 
     sent = (await client.post("/api/v1/messages/send", json=MAIL, headers=acme)).json()
     for odd in (sent["id"], "x", new_id(published.now())):
         assert (await client.get(f"/api/v1/messages/{odd}/explain", headers=bob)).status_code == 404
+
+
+async def test_the_command_shows_it_as_a_table_and_as_json(
+    client: Any, acme: Any, published: Any, settings: Any, tmp_path: Any
+) -> None:
+    def postmta(*arguments: str, status: int = 0) -> str:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("POSTMTA_", "KUMOD"))}
+        own = {"POSTMTA_DATA_DIR": str(settings.data_dir), "POSTMTA_DATABASE_URL": settings.database_url}
+        command = [Path(sys.executable).with_name("postmta"), *arguments]
+        done = subprocess.run(command, env=inherited | own, cwd=tmp_path, text=True, capture_output=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    text = postmta("explain", "--from", "Ann <ann@acme.test>", "--to", "bob@example.org", "--tag", "Spring")
+    assert "From ann@acme.test to bob@example.org, of acme, by release 1" in text
+    for words in ("Outcome: sent", "queue spring:acme@example.org", "40/day", "0, 40 left", "unknown", "R.http"):
+        assert words in text
+    told = json.loads(postmta("policy", "explain", "--from", "ann@acme.test", "--to", "bob@example.org", "--json"))
+    assert told["decision"]["pool"] == "acme"
+    text = postmta("explain", "--from", "a@x.test", "--to", "b@y.test", "--organization", "acme", status=1)
+    assert "policy foreign_domain: 550 5.7.1" in text
+    assert "no organization" in postmta("explain", "--from", "a@x.test", "--to", "b@y.test", status=1).lower()
+    assert "--message" in postmta("explain", "--from", "a@x.test", status=2)
+    sent = (await client.post("/api/v1/messages/send", json=MAIL, headers=acme)).json()
+    await ingest(published, "mx1", record("Reception", sent["recipients"][0]["id"], 1, release=1))
+    text = postmta("explain", "--message", sent["id"], "--steps")
+    for words in ("bob@example.org: accepted", "By release 1", "message.accepted", "send_off"):
+        assert words in text
+    assert "There is no such message" in postmta("explain", "--message", "x", status=1)

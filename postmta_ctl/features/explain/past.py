@@ -16,7 +16,7 @@ from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.explain import queries, surroundings
 from postmta_ctl.features.explain.deciding import decision
 from postmta_ctl.features.explain.schemas import Decision, Happened, OfRelease, PastExplanation, PastRecipient
-from postmta_ctl.features.explain.service import of_release
+from postmta_ctl.features.explain.service import at_host, of_release
 from postmta_ctl.features.messages import queries as messages
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
@@ -66,6 +66,19 @@ async def explain(system: System, principal: Principal, message_id: str, only: s
         left_out=count - len(people),
         notes=NOTES if content is not None else [*NOTES, "its content was never here: signatures are of a sample"],
     )
+
+
+async def from_command_line(system: System, message_id: str) -> PastExplanation:
+    """The same for who is at the host, whosever message it is.
+
+    Raises:
+        NotFound: There is no such message.
+    """
+    async with system.db.reading() as connection:
+        owner = await queries.owner_of_message(connection, message_id)
+    if owner is None:
+        raise NotFound("There is no such message.")
+    return await explain(system, at_host(*owner), message_id, None)
 
 
 async def _recipient(

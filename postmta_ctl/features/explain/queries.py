@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.mime import Content
-from postmta_ctl.store.tables import domains, message_contents, organizations, recipients, rollup_attempts
+from postmta_ctl.store.tables import domains, message_contents, messages, organizations, recipients, rollup_attempts
 
 _decode = msgspec.msgpack.Decoder(Content).decode
 
@@ -29,6 +29,13 @@ async def owner_of_domain(connection: AsyncConnection, name: str) -> str | None:
         query.where(domains.c.name == name, domains.c.status == "verified").limit(1)
     )
     return found
+
+
+async def owner_of_message(connection: AsyncConnection, message_id: str) -> tuple[str, str] | None:
+    """Id and slug of the organization whose message it is."""
+    query = select(organizations.c.id, organizations.c.slug).join_from(messages, organizations)
+    row = (await connection.execute(query.where(messages.c.id == message_id))).one_or_none()
+    return None if row is None else (row.id, row.slug)
 
 
 async def attempts(

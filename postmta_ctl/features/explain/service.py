@@ -84,17 +84,24 @@ async def from_command_line(system: System, question: Question, organization: st
     Raises:
         NotFound: No organization has verified the domain, or there is none of that name.
     """
-    return await explain(system, await _at_host(system, question.sender, organization), question, None)
+    return await explain(system, await _whose(system, question.sender, organization), question, None)
 
 
-async def _at_host(system: System, sender: str, organization: str | None) -> Principal:
+async def _whose(system: System, sender: str, organization: str | None) -> Principal:
     async with system.db.reading() as connection:
         slug = organization or await queries.owner_of_domain(connection, _domain(sender))
-        found = None if slug is None else await queries.organization_by_slug(connection, slug)
-    if slug is None or found is None:
-        words = f"There is no organization {organization}." if organization else "Say whose message it is: "
-        raise NotFound(words if organization else f"{words}no organization has verified the domain of {sender}.")
-    return Principal(organization_id=found, organization=slug, role="owner", scopes=READ | OPERATOR, is_operator=True)
+        if slug is None:
+            raise NotFound(f"No organization has verified the domain of {sender}: say whose message it is.")
+        found = await queries.organization_by_slug(connection, slug)
+    if found is None:
+        raise NotFound(f"There is no organization {slug}.")
+    return at_host(found, slug)
+
+
+def at_host(organization_id: str, slug: str) -> Principal:
+    """Who is at the host, acting for an organization."""
+    scopes = READ | OPERATOR
+    return Principal(organization_id=organization_id, organization=slug, role="owner", scopes=scopes, is_operator=True)
 
 
 def _domain(sender: str) -> str:
