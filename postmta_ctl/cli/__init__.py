@@ -28,6 +28,8 @@ def cli() -> None:
 
 for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, sandbox):
     cli.add_command(command)
+# Under both names: it is asked as often by who looks after mail as by who looks after the policy.
+policy.add_command(explain)
 
 
 def main() -> None:
