@@ -81,6 +81,17 @@ def test_a_domain_is_signed_for_from_its_publication_on(installation: Installati
     publish(installation)
 
 
+def test_a_message_knows_the_release_that_it_met(installation: Installation) -> None:
+    service, release = installation.service, installation.node()["published_release"]
+    message_id = service.send("explained@dest.test")
+    service.wait_for_status(message_id, "delivered")
+    (one,) = service.call("GET", f"/api/v1/messages/{message_id}/explain")["recipients"]
+    assert (one["release"]["number"], one["differences"]) == (release, [])
+    assert one["decision"]["outcome"] == "sent"
+    assert {event["queue"] for event in one["happened"]} == {one["decision"]["queue"]}
+    assert one["happened"][-1]["vmta"] in {way["vmta"] for way in one["decision"]["ways"]}
+
+
 def test_publishing_the_same_again_changes_nothing(installation: Installation) -> None:
     release = installation.node()["published_release"]
     done = installation.publish()
