@@ -351,6 +351,11 @@ async def test_many_recipients_are_bounded_and_one_can_be_asked_for(
 
 async def test_a_foreign_message_is_not_found(client: Any, acme: Any, bob: Any, published: Any) -> None:
     sent = (await client.post("/api/v1/messages/send", json=MAIL, headers=acme)).json()
+    path = f"/api/v1/messages/{sent['id']}/explain"
+    theirs = await client.get(path, params={"organization": "acme"}, headers=bob)
+    assert (theirs.status_code, theirs.json()["code"]) == (403, "not_operator")
+    assert (await client.get(path, params={"organization": "bolt"}, headers=acme)).status_code == 404
+    assert (await client.get(path, params={"organization": "acme"}, headers=acme)).status_code == 200
     for odd in (sent["id"], "x", new_id(published.now())):
         assert (await client.get(f"/api/v1/messages/{odd}/explain", headers=bob)).status_code == 404
 

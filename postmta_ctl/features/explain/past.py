@@ -16,7 +16,7 @@ from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.explain import queries, surroundings
 from postmta_ctl.features.explain.deciding import decision
 from postmta_ctl.features.explain.schemas import Decision, Happened, OfRelease, PastExplanation, PastRecipient
-from postmta_ctl.features.explain.service import at_host, of_release
+from postmta_ctl.features.explain.service import acting_for, at_host, of_release
 from postmta_ctl.features.messages import queries as messages
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
@@ -34,19 +34,24 @@ NOTES = [
 ]
 
 
-async def explain(system: System, principal: Principal, message_id: str, only: str | None) -> PastExplanation:
+async def explain(
+    system: System, principal: Principal, message_id: str, only: str | None, organization: str | None = None
+) -> PastExplanation:
     """What each recipient's release decided, and what became of it.
 
     Args:
         system: The parts.
-        principal: Whose message it is.
+        principal: Who asks.
         message_id: The message.
         only: Id of a recipient; None: the first ten.
+        organization: Slug of whose message it is; None: the principal's own. Another's is for operators.
 
     Raises:
+        PermissionDenied: It is another organization's.
         NotFound: The organization has no such message, or the message no such recipient.
     """
     async with system.db.reading() as connection:
+        principal = await acting_for(connection, principal, organization)
         row = await messages.message_by_id(connection, principal.organization_id, message_id)
         if row is None:
             raise NotFound("There is no such message.")

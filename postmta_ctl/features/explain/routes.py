@@ -11,6 +11,9 @@ from postmta_ctl.web import Caller, TheSystem, scope
 
 _NAME = 63
 """Characters of a slug, or of the name of a vMTA or pool."""
+Organization = Annotated[
+    str | None, QueryParameter(max_length=_NAME, description="Slug of another organization; for operators.")
+]
 
 
 @get(
@@ -31,9 +34,7 @@ async def explain_policy(
     release: Annotated[
         int | None, QueryParameter(ge=1, le=2**31 - 1, description="The newest that was published when absent.")
     ] = None,
-    organization: Annotated[
-        str | None, QueryParameter(max_length=_NAME, description="Slug of another organization; for operators.")
-    ] = None,
+    organization: Organization = None,
 ) -> Explanation:
     """The published policy runs for it in a Lua VM: tenant, queue, pool, the odds of each vMTA, every limit with
     today's use as far as it is known, signatures, retries, and the lines of the policy that decided. Nothing is sent,
@@ -55,11 +56,12 @@ async def explain_message(
     recipient: Annotated[
         str | None, QueryParameter(max_length=36, description="Id of one recipient; the first ten when absent.")
     ] = None,
+    organization: Organization = None,
 ) -> PastExplanation:
     """By the release whose policy each recipient met, beside what really happened. Where files of that release are
     kept no more, ``not_explained`` says so. Warm-up and counts of that day are not known any more: odds are by
     today's allowances."""
-    return await past.explain(system, principal, message_id, recipient)
+    return await past.explain(system, principal, message_id, recipient, organization)
 
 
 router = Router("/api/v1", route_handlers=[explain_policy, explain_message])

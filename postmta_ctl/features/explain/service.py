@@ -48,7 +48,7 @@ async def explain(system: System, principal: Principal, question: Question, orga
     (person,) = message.recipients
     domain = message.sender.domain
     async with system.db.reading() as connection:
-        principal = await _acting_for(connection, principal, organization)
+        principal = await acting_for(connection, principal, organization)
         whose = principal.organization_id
         row = await _release(connection, principal, question.release)
         bundle = await part_of_release(connection, row.number, domain)
@@ -111,7 +111,13 @@ def _domain(sender: str) -> str:
         return ""
 
 
-async def _acting_for(connection: AsyncConnection, principal: Principal, organization: str | None) -> Principal:
+async def acting_for(connection: AsyncConnection, principal: Principal, organization: str | None) -> Principal:
+    """The principal, acting for an organization (slug) where one is named.
+
+    Raises:
+        PermissionDenied: It is another's, and the principal is no operator.
+        NotFound: There is no such organization.
+    """
     if organization is None or organization == principal.organization:
         return principal
     if not principal.is_operator:
