@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from postmta_ctl.features.importing.files import Files
 from postmta_ctl.features.importing.schemas import Import
 from postmta_ctl.importing import kumomta, powermta
 from postmta_ctl.importing.wanted import Defaults
+from postmta_ctl.store.engine import Database
 from postmta_ctl.system import System
 from tests.conftest import Client, FakeResolver
 from tests.importing.support import folder
@@ -64,15 +66,21 @@ class Importer:
 
 
 @pytest.fixture
-def importer(system: System, tmp_path: Path, ann: dict[str, str]) -> Importer:
-    return Importer(system, tmp_path / "configurations")
+def parts(system: System, db: Database) -> System:
+    """The parts with connections of the test's own event loop, beside the application's."""
+    return replace(system, db=db)
+
+
+@pytest.fixture
+def importer(parts: System, tmp_path: Path, ann: dict[str, str]) -> Importer:
+    return Importer(parts, tmp_path / "configurations")
 
 
 @pytest.mark.parametrize("name", ["powermta", "kumomta"])
-async def test_a_plan_writes_nothing_and_says_what_would_be(system: System, importer: Importer, name: str) -> None:
-    before = await counts(system)
+async def test_a_plan_writes_nothing_and_says_what_would_be(parts: System, importer: Importer, name: str) -> None:
+    before = await counts(parts)
     planned = await importer.plan(name)
-    assert await counts(system) == before
+    assert await counts(parts) == before
     assert not planned.applied
     importer.mend()
     planned, done = await importer.plan(name), await importer.apply(name)
@@ -80,15 +88,15 @@ async def test_a_plan_writes_nothing_and_says_what_would_be(system: System, impo
 
 
 @pytest.mark.parametrize("name", ["powermta", "kumomta"])
-async def test_applying_twice_changes_nothing(system: System, importer: Importer, name: str) -> None:
+async def test_applying_twice_changes_nothing(parts: System, importer: Importer, name: str) -> None:
     importer.mend()
     first = await importer.apply(name)
     assert {one.action for one in first.items} == {"create"}
-    after = await counts(system)
+    after = await counts(parts)
     assert min(after["vmtas"], after["pools"], after["domains"]) > 0
     second = await importer.apply(name)
     assert {one.action for one in second.items} == {"unchanged"}
-    assert await counts(system) == after
+    assert await counts(parts) == after
     assert second.report == first.report
 
 
@@ -108,7 +116,7 @@ async def test_what_was_imported_is_what_the_api_shows(client: Client, ann: dict
 
 
 async def test_mail_is_signed_with_the_keys_that_it_was_signed_with(
-    system: System, client: Client, ann: dict[str, str], resolver: FakeResolver, importer: Importer
+    parts: System, client: Client, ann: dict[str, str], resolver: FakeResolver, importer: Importer
 ) -> None:
     importer.mend()
     await importer.apply("powermta")
@@ -120,18 +128,18 @@ async def test_mail_is_signed_with_the_keys_that_it_was_signed_with(
     assert resolver.records["s2026._domainkey.shop.example", "TXT"] == (dkim.public_record(pem),)
     answer = await client.post(f"/api/v1/domains/{shop['id']}/verify", headers=ann)
     assert answer.json()["status"] == "verified"
-    async with system.db.reading() as connection:
-        (private,) = await keys.private_keys(system, connection, ["shop.example"])
+    async with parts.db.reading() as connection:
+        (private,) = await keys.private_keys(parts, connection, ["shop.example"])
     assert dkim.public_record(private.pem) == dkim.public_record(pem)
     rotation = await client.post(f"/api/v1/domains/{shop['id']}/rotate-dkim", json={}, headers=ann)
     assert rotation.status_code in (200, 201, 202), rotation.text
 
 
-async def test_private_keys_are_sealed_and_shown_nowhere(system: System, importer: Importer) -> None:
+async def test_private_keys_are_sealed_and_shown_nowhere(parts: System, importer: Importer) -> None:
     importer.mend()
     done = await importer.apply("kumomta")
     said = json.dumps([str(done), str(importer.read("kumomta")[0])])
-    async with system.db.reading() as connection:
+    async with parts.db.reading() as connection:
         sealed = list(await connection.scalars(text("SELECT sealed_private_key FROM dkim_keys")))
         audited = str(list(await connection.execute(text("SELECT * FROM audit_log"))))
     body = "".join((importer.folders["kumomta"] / "keys" / "letter.pem").read_text().splitlines()[1:3])
@@ -141,16 +149,16 @@ async def test_private_keys_are_sealed_and_shown_nowhere(system: System, importe
 
 
 @pytest.mark.parametrize("name", ["powermta", "kumomta"])
-async def test_nothing_is_written_while_there_are_findings(system: System, importer: Importer, name: str) -> None:
-    before = await counts(system)
+async def test_nothing_is_written_while_there_are_findings(parts: System, importer: Importer, name: str) -> None:
+    before = await counts(parts)
     with pytest.raises(Conflict) as refused:
         await importer.apply(name)
     assert refused.value.code == "import_findings"
-    assert await counts(system) == before
+    assert await counts(parts) == before
     done = await importer.apply(name, despite_findings=True)
     left_out = [one.name for one in done.items if one.action == "conflict"]
     assert left_out == ["shop.example" if name == "powermta" else "default.letter.example"]
-    assert (await counts(system))["vmtas"] > 0
+    assert (await counts(parts))["vmtas"] > 0
 
 
 async def test_an_address_of_another_organization_is_a_finding(
@@ -205,8 +213,8 @@ async def test_what_cannot_be_read_is_a_finding(importer: Importer) -> None:
     assert "cannot be read" in refused.value.errors[0].message
 
 
-async def test_the_organization_must_be_there_and_be_clear(system: System, bob: dict[str, str]) -> None:
+async def test_the_organization_must_be_there_and_be_clear(parts: System, bob: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match="no organization of this slug"):
-        await service.principal_of(system, "nobody", "op")
+        await service.principal_of(parts, "nobody", "op")
     with pytest.raises(InvalidRequest, match="acme, bolt"):
-        await service.principal_of(system, None, "op")
+        await service.principal_of(parts, None, "op")
