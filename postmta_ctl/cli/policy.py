@@ -7,12 +7,12 @@ from pathlib import Path
 
 import rich_click as click
 
-from postmta_ctl.cli import bundle_folder
+from postmta_ctl.cli import bundle_folder, ops_repository
 from postmta_ctl.cli.output import as_json, print_json, print_table
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.check import Finding
-from postmta_ctl.features.policy import approval, canaries, service
+from postmta_ctl.features.policy import approval, canaries, exporting, service
 from postmta_ctl.features.policy import publish as publishing
 from postmta_ctl.features.policy.canaries import CanaryRequest
 from postmta_ctl.features.policy.proofs import Proof
@@ -20,7 +20,10 @@ from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollback import roll_back
 from postmta_ctl.features.policy.rollout import NodeOutcome
+from postmta_ctl.features.policy.scenarios import service as scenario_service
+from postmta_ctl.features.policy.scenarios.schemas import ScenariosUpdate
 from postmta_ctl.features.policy.schemas import Plan
+from postmta_ctl.store.versions import Condition
 
 CHANGES = 3
 """Exit status of ``plan --exit-code`` when there is something to publish."""
@@ -58,22 +61,84 @@ def render(out: Path) -> None:
 
 
 @policy.command()
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @as_json
-def check(folder: Path | None, as_json: bool) -> None:
-    """Prove the policy as it is configured now, or the bundle in a folder, which needs no database.
+def check(as_json: bool) -> None:
+    """Prove the policy as it is configured now.
 
     Exit status: 0 when every proof holds, 1 when one does not.
 
-    Example: postmta policy check ops/policy
+    Example: postmta policy check
     """
-    proofs = bundle_folder.prove(folder) if folder else with_system(service.check).proofs
-    if as_json:
-        print_json(proofs)
+    _finish_proofs(with_system(service.check).proofs, as_json)
+
+
+@policy.command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--scenarios",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Scenarios to run; DIR/scenarios.toml when absent.",
+)
+@click.option("--kumod", default="", help="A kumod program; the one on the PATH when absent, if any.")
+@as_json
+def verify(folder: Path, scenarios: Path | None, kumod: str, as_json: bool) -> None:
+    """Run all proofs on a bundle in a folder, or on an ops repository with one in its folder policy/.
+
+    It needs no database and no settings, so that the repository's own CI can run it. Exit status: 0 when every proof
+    holds, 1 when one does not or there is no bundle.
+
+    Example: postmta policy verify ops
+    """
+    _finish_proofs(bundle_folder.verify(folder, kumod=kumod, scenarios=scenarios), as_json)
+
+
+@policy.command()
+@click.option(
+    "--git",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of a Git work tree: the bundle goes to DIR/policy, the scenarios to DIR/scenarios.toml.",
+)
+@click.option("--release", type=click.IntRange(1), help="Which release; the newest published one when absent.")
+def export(folder: Path, release: int | None) -> None:
+    """Commit a release into an ops repository, with author, reason and changes. Other files there are left alone.
+
+    Exit status: 0 when it is committed or was there already, 1 when Git refuses or what it would replace was changed.
+
+    Example: postmta policy export --git ops && git -C ops push
+    """
+    exported = with_system(lambda system: exporting.export(system, release))
+    done = ops_repository.commit(folder, exported)
+    said = f"Committed release {exported.number} as {done}" if done else f"Release {exported.number} is there already"
+    click.echo(said)
+
+
+@policy.command()
+@click.option(
+    "--set",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Replace the scenarios by those in a file; an empty file takes all away.",
+)
+@as_json
+def scenarios(path: Path | None, as_json: bool) -> None:
+    """Show or replace the scenarios: messages, and what each policy must do with them before it is published.
+
+    Example: postmta policy scenarios --set scenarios.toml
+    """
+    if path is None:
+        found = with_system(scenario_service.get)
     else:
-        _show_proofs(proofs)
-    if any(proof.ok is False for proof in proofs):
-        raise SystemExit(1)
+        update = ScenariosUpdate(toml=bundle_folder.read_scenarios(path))
+        found = with_system(lambda system: scenario_service.put(system, author(), update, Condition()))
+    if as_json:
+        print_json(found)
+    elif path is None:
+        click.echo(found.toml, nl=False)
+    else:
+        click.echo(f"Kept {len(found.scenarios)} scenarios.")
 
 
 @policy.command()
@@ -239,6 +304,16 @@ def history(limit: int, as_json: bool) -> None:
     columns = ("RELEASE", "PUBLISHED", "DIGEST", "CHANGE", "AUTHOR", "REASON")
     rows = ((r.number, r.published_at, r.digest[:12], r.change_class.kind, r.author, r.reason) for r in releases)
     print_table(columns, rows)
+
+
+def _finish_proofs(proofs: Sequence[Proof], as_json: bool) -> None:
+    """Print proofs; exit with 1 when one failed."""
+    if as_json:
+        print_json(proofs)
+    else:
+        _show_proofs(proofs)
+    if any(proof.ok is False for proof in proofs):
+        raise SystemExit(1)
 
 
 def _finish(done: Publication, as_json: bool) -> None:

@@ -87,9 +87,9 @@ def test_a_rendered_folder_is_replaced_and_checked(postmta: Shell, tmp_path: Pat
     (out / "README").unlink()
     assert first.digest in postmta("policy", "render", "--out", "ops")
     assert Bundle.read(out) == first
-    assert "ok   lua" in postmta("policy", "check", "ops")
+    assert "ok   traffic" in postmta("policy", "verify", "ops")
     (out / "postmta/egress.lua").write_text("retrun nil")
-    checked = postmta("policy", "check", "ops", status=1)
+    checked = postmta("policy", "verify", "ops", status=1)
     assert "file-changed: postmta/egress.lua" in checked
     assert "lua_syntax: postmta/egress.lua:1" in checked
 
@@ -106,7 +106,8 @@ def test_a_refused_policy_is_explained(postmta: Shell, tmp_path: Path) -> None:
     "arguments",
     [
         ["policy"],
-        ["policy", "check", "no-such-folder"],
+        ["policy", "verify", "no-such-folder"],
+        ["policy", "export"],
         ["policy", "history", "--limit", "0"],
         ["node", "add", "MX", "--admin-url", "http://a:1", "--policy-dir", "node"],
         ["node", "add", "mx"],

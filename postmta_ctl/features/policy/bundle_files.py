@@ -12,6 +12,7 @@ from postmta_ctl.compiler.check import Finding
 
 _LAYOUT = re.compile(r"init\.lua|[a-z_]+\.toml|(?:postmta|generated)/[a-z_]+\.lua|data/[a-z_]+/[0-9a-f]{4,8}\.json")
 _SECRET = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\"(?:admin|ingest)_token\"\s*:")
+_CACHE = re.compile(r"name = '([^']+)',\s*ttl = ")
 _TROUBLE = {
     "single-recipient": (
         re.compile(r":\s*recipient\s*\("),
@@ -31,6 +32,18 @@ def file_problems(bundle: Bundle) -> Iterator[Finding]:
             message = "no file of a bundle; a node would get it"
             yield Finding(code="stray-file", message=message, where=path)
         yield from _text_problems(path, content)
+    yield from _shared_caches(bundle)
+
+
+def _shared_caches(bundle: Bundle) -> Iterator[Finding]:
+    """Two functions that kumo.memoize keeps under one name would answer for each other."""
+    kept: dict[str, str] = {}
+    for path, content in bundle.files.items():
+        for name in _CACHE.findall(content.decode("utf-8", "replace")) if path.endswith(".lua") else ():
+            if name in kept:
+                message = f"{kept[name]} has a cache of the name {name}, too"
+                yield Finding(code="shared-cache", message=message, where=path)
+            kept[name] = path
 
 
 def _text_problems(path: str, content: bytes) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ def _contents(bundle: Bundle, contents: Contents) -> Iterator[Finding]:
     yield from _pools(contents)
     yield from _sources(contents)
     yield from _path("generated/installation.lua: path", contents.installation.path)
+    yield from _hosts(contents)
     yield from _listeners(contents)
     yield from _shards(bundle, contents)
     for name, domain in contents.domains.items():
@@ -163,6 +164,29 @@ def _named_rate(where: str, option: str, key: str, rate: object, source: str | N
     if spec.period >= 86400 and spec.max_burst is None:
         message = f"{option} {key!r}: {rate} without max_burst lets twice as much out on its first day"
         yield Finding(code="no-max-burst", message=message, where=where)
+
+
+def _hosts(contents: Contents) -> Iterator[Finding]:
+    """KumoMTA finds out about a wrong one when it has mail for it."""
+    protocol = contents.installation.queue.get("protocol") or {}
+    lists = dict(contents.installation.relay_domains)
+    if isinstance(protocol, Mapping) and isinstance(smtp := protocol.get("smtp"), Mapping):
+        lists["queue"] = smtp.get("mx_list")
+    for name, hosts in lists.items():
+        where = f"generated/installation.lua: {name}"
+        if not isinstance(hosts, list) or not hosts:
+            yield Finding(code="no-relay-host", message="needs a host to pass mail on to", where=where)
+        for host in hosts if isinstance(hosts, list) else ():
+            if not _is_host(host):
+                message = f"{host} is neither a host name nor an address"
+                yield Finding(code="bad-smart-host", message=message, where=where)
+
+
+def _is_host(host: object) -> bool:
+    if isinstance(host, str):
+        return formats.is_smart_host(host)
+    address = host.get("addr") if isinstance(host, Mapping) else None
+    return isinstance(address, str) and (formats.is_address(address) or formats.is_socket_address(address))
 
 
 def _listeners(contents: Contents) -> Iterator[Finding]:

@@ -26,6 +26,8 @@ RELEASE = 999_999
 SENDERS = 50
 """Organizations that send a signed message. All run the same Lua; what they differ in, queue to path, is walked for
 every one, but to load an RSA key takes some ten milliseconds."""
+TOKEN = "rehearsal"
+"""The control plane's, on that node."""
 TICKET = 1000
 """Of every warming vMTA, as the control plane hands them out."""
 
@@ -69,7 +71,7 @@ def lay_out(folder: Path, contents: Contents, bundle: Bundle, domains: dict[str,
         bundle: The policy.
         domains: Those that need their keys, as values.
     """
-    write_node_files(folder, node_name="rehearsal", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
+    write_node_files(folder, node_name="rehearsal", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=TOKEN)
     for name in domains.values():
         for key in contents.domains[name].keys:
             path = key_path(folder, KeyFile(name, key.selector, key.id))

@@ -27,7 +27,7 @@ def acts(vm: Vm, contents: Contents, senders: dict[str, str], *, release: int) -
     yield Act("authentication", lambda: _authentication(vm))
     yield Act("cancelling", lambda: _cancelling(vm))
     for name in contents.installation.relay_domains:
-        yield Act(f"relay domain {name}", partial(_relay, vm, name))
+        yield Act(f"relay domain {name}", partial(_relay, vm, contents, name))
     for name in senders.values():
         yield Act(f"smtp {name}", partial(_smtp, vm, name))
         selectors = [key.selector for key in contents.domains[name].keys]
@@ -64,13 +64,13 @@ def _cancelling(vm: Vm) -> str | None:
     return None if queues == ("null", None) else f"of two messages the one that is named must be discarded: {queues}"
 
 
-def _relay(vm: Vm, domain: str) -> str | None:
+def _relay(vm: Vm, contents: Contents, domain: str) -> str | None:
     """Mail of strangers, but for greylisting: its store would be that of a node, if one runs on this host."""
-    settings = vm.listener_domain(domain, "192.0.2.25:25", stranger())
+    settings = vm.listener_domain(domain, "192.0.2.25:25", stranger(contents))
     if settings is None or not settings.values["relay_to"]:
         return "its mail is refused"
     received = message("bob@stranger.example", {}, recipients=(f"ann@{domain}",))
-    if answer := vm.smtp_server_message_received(received, stranger()):
+    if answer := vm.smtp_server_message_received(received, stranger(contents)):
         return f"its mail is refused: {answer}"
     protocol = vm.queue_config_of(received.queue_name).values.get("protocol") or {}
     return None if protocol.get("smtp", {}).get("mx_list") else "its mail would go by MX, and so come back"
@@ -84,7 +84,7 @@ def _smtp(vm: Vm, domain: str) -> str | None:
     for recipients in ((RECIPIENT,), (RECIPIENT, "carol@recipient.example")):
         received = message(f"ann@{domain}", {}, recipients=recipients)
         vm.fire("smtp_server_data", received, ConnectionMeta())
-        if answer := vm.smtp_server_message_received(received, stranger()):
+        if answer := vm.smtp_server_message_received(received, ConnectionMeta({"received_from": CLIENT})):
             return f"mail from {domain} by SMTP is refused: {answer}"
     return None
 
