@@ -95,7 +95,12 @@ class Trace:
         if self._steps and place.file is not None and place.line is not None:
             calls = self._steps[-1].calls
             if len(calls) < MAX_CALLS:
-                calls[function, tuple(map(_shown, arguments)), place.file, place.line] = None
+                calls[
+                    function,
+                    tuple(_shown(self._node.relative(one) if isinstance(one, str) else one) for one in arguments),
+                    place.file,
+                    place.line,
+                ] = None
 
     def steps(self) -> list[Step]:
         """What ran so far, in order; and begin anew."""
