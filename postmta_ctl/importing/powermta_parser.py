@@ -102,9 +102,8 @@ class _Parser:
     def _tag(self, file: str, number: int, tag: re.Match[str], base: int) -> None:
         name, argument = tag["name"].lower(), " ".join(word for word in _words(tag["argument"]))
         if not tag["close"]:
-            problem = "" if len(self._stack) < MAX_DEPTH else f"is in more than {MAX_DEPTH} blocks"
             self._stack.append((Block(name, argument), len(self._found)))
-            self._add(file, number, tag[0], name, words=_words(tag["argument"]), opens=True, problem=problem)
+            self._add(file, number, tag[0], name, words=_words(tag["argument"]), opens=True)
         elif len(self._stack) > base and self._stack[-1][0].name == name:
             self._stack.pop()
         else:
@@ -158,7 +157,10 @@ class _Parser:
         opens: bool = False,
         problem: str = "",
     ) -> None:
-        blocks = tuple(block for block, _ in self._stack)
+        # Blocks deeper than that are a problem each, and are not carried along.
+        blocks = tuple(block for block, _ in self._stack[:MAX_DEPTH])
+        if len(self._stack) > MAX_DEPTH:
+            problem = problem or f"is in more than {MAX_DEPTH} blocks"
         within = " ".join(map(str, blocks[:-1] if opens else blocks))
         said = f"{name} (not shown)" if name in _SECRETS else shown(text)
         self._found.append(

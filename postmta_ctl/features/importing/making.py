@@ -16,8 +16,10 @@ from postmta_ctl.features.domains import service as domains
 from postmta_ctl.features.importing.schemas import Action, Item, Kind
 from postmta_ctl.features.pools import queries as pool_queries
 from postmta_ctl.features.pools import service as pools
+from postmta_ctl.features.pools.queries import PoolRow
 from postmta_ctl.features.vmtas import queries as vmta_queries
 from postmta_ctl.features.vmtas import service as vmtas
+from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.importing.files import Reader
 from postmta_ctl.importing.wanted import Thing, Wanted, WantedDomain, WantedKey, WantedPool, WantedVmta
 from postmta_ctl.system import System
@@ -44,9 +46,17 @@ class Maker:
         self._reader = reader
         self._schedule = schedule
         self._refused: set[str] = set()
+        self._vmtas: dict[str, VmtaRow] = {}
+        self._pools: dict[str, PoolRow] = {}
 
     async def make(self) -> list[Item]:
         """Make everything, or find that it is there."""
+        async with self._system.db.reading() as connection:
+            organization_id = self._principal.organization_id
+            rows = await vmta_queries.all_of_organization(connection, organization_id)
+            named = await pool_queries.of_all(connection, organization_id)
+        self._vmtas = {row.name: row for row in rows}
+        self._pools = {row.name: row for _, row in named}
         items = [await self._one("vmta", one, self._vmta(one)) for one in self._wanted.vmtas]
         self._refused = {one.name for one in items if one.action == "conflict"}
         items += [await self._one("pool", one, self._pool(one)) for one in self._wanted.pools]
@@ -68,12 +78,9 @@ class Maker:
 
     async def _vmta(self, wanted: WantedVmta) -> Done:
         protocol, server = wanted.proxy or (None, None)
-        async with self._system.db.reading() as connection:
-            rows = await vmta_queries.all_of_organization(connection, self._principal.organization_id)
-        for row in rows:
-            if row.name == wanted.name:
-                same = (row.ip_address, row.ehlo_domain, row.proxy_protocol, row.proxy_server)
-                return _compared(same == (wanted.ip_address, wanted.ehlo_domain, protocol, server))
+        if row := self._vmtas.get(wanted.name):
+            same = (row.ip_address, row.ehlo_domain, row.proxy_protocol, row.proxy_server)
+            return _compared(same == (wanted.ip_address, wanted.ehlo_domain, protocol, server))
         values = {
             "name": wanted.name,
             "ip_address": wanted.ip_address,
@@ -89,14 +96,11 @@ class Maker:
         if missing := self._refused.intersection(wanted.members):
             raise InputError("member_refused", f"its member {min(missing)} cannot be made")
         domains_ = tuple(sorted(wanted.domains))
-        async with self._system.db.reading() as connection:
-            rows = await pool_queries.of_all(connection, self._principal.organization_id)
-        for _, row in rows:
-            if row.name == wanted.name:
-                same = (row.weights, row.domains, row.default_of is not None)
-                return _compared(same == (wanted.members, domains_, wanted.default))
-            if row.default_of and wanted.default:
-                raise InputError("default_taken", f"the pool {row.name} is the organization's default already")
+        if row := self._pools.get(wanted.name):
+            same = (row.weights, row.domains, row.default_of is not None)
+            return _compared(same == (wanted.members, domains_, wanted.default))
+        if wanted.default and (taken := [name for name, row in self._pools.items() if row.default_of]):
+            raise InputError("default_taken", f"the pool {taken[0]} is the organization's default already")
         members = [{"vmta": name, "weight": weight} for name, weight in wanted.members.items()]
         values = {"name": wanted.name, "members": members, "domains": list(domains_), "default": wanted.default}
         await pools.create(self._system, self._principal, pools.read_create(values))
