@@ -28,6 +28,8 @@ class FakeNode:
     """It does not obey the bump."""
     garbage: bytes | None = None
     """What it answers to everything, if set."""
+    suspensions: list[dict[str, str]] = field(default_factory=list)
+    """Those in force, as kumod lists them."""
     bumps: int = 0
     probes: int = 0
     tokens: set[str] = field(default_factory=set)
@@ -83,6 +85,8 @@ class FakeNode:
                 if not self.stuck:
                     self.read_policy()
                 return web.Response()
+            case "/api/admin/suspend/v1":
+                return web.json_response(self.suspensions)
             case "/api/inject/v1":
                 return web.json_response(self._inject(await request.json()))
         return web.Response(status=404, text="Error: not here")

@@ -12,9 +12,10 @@ from postmta_ctl.cli.output import as_json, print_json, print_table
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.check import Finding
-from postmta_ctl.features.policy import approval, canaries, exporting, service
+from postmta_ctl.features.policy import approval, canaries, drift, exporting, service
 from postmta_ctl.features.policy import publish as publishing
 from postmta_ctl.features.policy.canaries import CanaryRequest
+from postmta_ctl.features.policy.drift import NodeDrift
 from postmta_ctl.features.policy.proofs import Proof
 from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.releasing import By
@@ -264,6 +265,29 @@ def diff(first: int, second: int | None, as_json: bool) -> None:
     click.echo(found.diff, nl=False)
 
 
+@policy.command("drift")
+@click.option("--fix", is_flag=True, help="Bring the nodes back; files changed by hand are kept in the folder edited.")
+@as_json
+def show_drift(fix: bool, as_json: bool) -> None:
+    """Show how each node differs from what was published.
+
+    Exit status: 0 when none does, 1 when one does, or could not be mended.
+
+    Example: postmta policy drift --fix
+    """
+    if fix:
+        outcomes = with_system(lambda system: drift.fix(system, By(author())))
+        _show_nodes(outcomes)
+        raise SystemExit(0 if all(one.ok for one in outcomes) else 1)
+    found = with_system(drift.look)
+    if as_json:
+        print_json(found)
+    else:
+        for one in found:
+            _show_drift(one)
+    raise SystemExit(0 if all(one.is_as_published for one in found) else 1)
+
+
 @policy.command()
 @click.argument("release", type=click.IntRange(1))
 @as_json
@@ -334,6 +358,16 @@ def _show(done: Publication, as_json: bool) -> None:
 def _show_nodes(outcomes: Sequence[NodeOutcome]) -> None:
     for one in outcomes:
         click.echo(f"  {'ok  ' if one.ok else 'FAIL'} {one.node}: {one.detail}")
+
+
+def _show_drift(found: NodeDrift) -> None:
+    click.echo(f"{'ok  ' if found.is_as_published else 'FAIL'} {found.node}: release {found.release or 'none yet'}")
+    for problem in found.problems:
+        click.echo(f"     {problem}")
+    for difference in found.files:
+        click.echo(f"     {difference.kind}: {difference.path}")
+    for suspension in found.foreign_suspensions:
+        click.echo(f"     held on the node itself: {suspension}")
 
 
 def _show_plan(found: Plan) -> None:

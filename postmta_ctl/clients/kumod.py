@@ -37,6 +37,23 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
+class Suspension(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold of scheduled queues that is in force on a node; it does not tell queues that were named one by one."""
+
+    id: str
+    reason: str
+    campaign: str | None = None
+    tenant: str | None = None
+    domain: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Its reason, and what it holds as far as the node says."""
+        criteria = {"campaign": self.campaign, "tenant": self.tenant, "domain": self.domain}
+        held = ", ".join(f"{name} {value}" for name, value in criteria.items() if value)
+        return f"{self.reason} ({held})" if held else self.reason
+
+
 class ReadySuspension(msgspec.Struct, frozen=True, kw_only=True):
     """A ready queue, of one source to one site, that nothing leaves from."""
 
@@ -108,6 +125,10 @@ class KumodClient:
     async def end_suspension(self, node: NodeAddress, suspension_id: str) -> None:
         """``DELETE /api/admin/suspend/v1``, which answers in plain text; one that the node does not know has ended."""
         await self._end(node, "/api/admin/suspend/v1", suspension_id)
+
+    async def suspensions(self, node: NodeAddress) -> list[Suspension]:
+        """``GET /api/admin/suspend/v1``: those in force."""
+        return _decode(node, await self._call(node, "GET", "/api/admin/suspend/v1"), list[Suspension])
 
     async def ready_suspensions(self, node: NodeAddress) -> list[ReadySuspension]:
         """``GET /api/admin/suspend-ready-q/v1``: those in force."""

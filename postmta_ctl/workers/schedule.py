@@ -17,6 +17,7 @@ from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.canaries import watch as watch_canary
+from postmta_ctl.features.policy.drift import watch_drift
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
 from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
@@ -43,6 +44,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="cancel at nodes", every=5.0, run=cancel_at_nodes),
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch the canary", every=5.0, run=watch_canary),
+    Job(name="look for drift", every=300.0, run=watch_drift),
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
     Job(name="live data", every=1.0, run=refresh_live_data),

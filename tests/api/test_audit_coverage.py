@@ -32,8 +32,8 @@ UNRECORDED = {
     "blocklists_check_dnsbl": "looks at DNS; the ledger is the record of what it costs",
     "test_webhook": "the delivery log is the record",
 }
-ELSEWHERE = ("policy_roll_back", "policy_approve", "policy_reject", "policy_promote", "policy_stop")
-"""They need several operators, releases or nodes; their entries are looked at in ``test_releases``."""
+ELSEWHERE = ("policy_roll_back", "policy_approve", "policy_reject", "policy_promote", "policy_stop", "fix_drift")
+"""They need several operators, releases or nodes; ``test_releases`` and ``test_drift`` look."""
 LAST = ("auth_change_password",)
 """Ends every login."""
 

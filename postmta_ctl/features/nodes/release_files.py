@@ -5,6 +5,7 @@ Whoever is killed here leaves at most a folder whose name begins with a dot, whi
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -12,12 +13,14 @@ from pathlib import Path
 
 from postmta_ctl.compiler.bundle import MANIFEST, Bundle
 from postmta_ctl.compiler.names import release_folder
-from postmta_ctl.compiler.node_files import current_release, sync_folder
+from postmta_ctl.compiler.node_files import current_release, switch_release, sync_folder
 
 KEPT = 10
 """Releases that stay on a node."""
 
 _FOLDER = re.compile(r"\d{6,}-[0-9a-f]{12}")
+
+_COPY = "-copy"
 
 
 class ReleaseChanged(Exception):
@@ -47,6 +50,38 @@ def put_release(policy_dir: Path, number: int, bundle: Bundle) -> str:
     staged.rename(folder)
     sync_folder(releases)
     return folder.name
+
+
+def replace(policy_dir: Path, number: int, bundle: Bundle) -> None:
+    """Put a release in the place of what its folder holds now, which is moved to ``edited/`` and kept.
+
+    A node may read it meanwhile: it is switched to a copy first, and back once the folder is as it should be. Each step
+    may be the last one before a crash; the copy is a whole release.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    releases = policy_dir / "releases"
+    folder = releases / release_folder(number, bundle.digest)
+    if folder.exists():
+        _remove_unfinished(releases)
+        copy = releases / f"{folder.name}{_COPY}"
+        shutil.rmtree(copy, ignore_errors=True)
+        staged = releases / f".{copy.name}"
+        _write(staged, bundle.contents(number), None)
+        staged.rename(copy)
+        sync_folder(releases)
+        switch_release(policy_dir, copy.name)
+        kept = policy_dir / "edited"
+        make_folder(kept)
+        folder.rename(_free_name(kept, folder.name))
+    switch_release(policy_dir, put_release(policy_dir, number, bundle))
+    shutil.rmtree(releases / f"{folder.name}{_COPY}", ignore_errors=True)
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    names = (f"{name}.{number}" for number in itertools.count(1))
+    return next(folder / one for one in names if not (folder / one).exists())
 
 
 def make_folder(folder: Path) -> None:

@@ -7,8 +7,9 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from postmta_ctl.features.auth.principal import Principal
-from postmta_ctl.features.policy import approval, canaries, rollback, service
+from postmta_ctl.features.policy import approval, canaries, drift, rollback, service
 from postmta_ctl.features.policy import publish as publishing
+from postmta_ctl.features.policy.drift import NodeDrift
 from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollout import NodeOutcome
@@ -93,6 +94,18 @@ async def compare(
     return await service.difference(system, from_release, to_release)
 
 
+@get("/drift", opt=scope("policy:read"), summary="How each node differs from what was published")
+async def show_drift(system: TheSystem) -> list[NodeDrift]:
+    """Files on the node against its release, what it says it runs, and holds that were placed on the node itself."""
+    return await drift.look(system)
+
+
+@post("/drift/fix", opt=scope("policy:write") | {"errors": ("503",)}, status_code=200, summary="Mend what differs")
+async def fix_drift(system: TheSystem, principal: Caller) -> list[NodeOutcome]:
+    """What was changed by hand is kept beside the releases, in the folder ``edited``."""
+    return await drift.fix(system, _by(principal))
+
+
 @post(
     "/releases/{number:int}/approve", opt=scope("policy:write") | SETTLED, status_code=200, summary="Publish a proposal"
 )
@@ -163,6 +176,8 @@ router = Router(
         publish,
         roll_back,
         compare,
+        show_drift,
+        fix_drift,
         list_releases,
         get_release,
         approve,
