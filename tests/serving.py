@@ -44,9 +44,9 @@ class Service:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.data_dir, self.log = folder / "data", folder / "serve.log"
         self.data_dir.mkdir(mode=0o700)
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        own = {"POSTMTA_DATA_DIR": str(self.data_dir), "POSTMTA_PORT": str(port), "POSTMTA_DNS": "sandbox"}
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        own = {"POSTMTA_DATA_DIR": str(self.data_dir), "POSTMTA_PORT": str(self.port), "POSTMTA_DNS": "sandbox"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("POSTMTA_")}
         self._environment = inherited | own | environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +71,12 @@ class Service:
             return bool(self.http.get("/health").json()["parts"]["database"]["status"] == "ok")
         except httpx.TransportError:
             return False
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; the server's worker is its child."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL to the process that was started, as the kernel's out-of-memory killer would."""

@@ -12,6 +12,7 @@ from postmta_ctl.errors import NotFound
 from postmta_ctl.features.tracking import queries
 from postmta_ctl.features.tracking.schemas import KnownHost
 from postmta_ctl.features.webhooks.outbox import announce_mail
+from postmta_ctl.keys import Keys
 from postmta_ctl.system import System
 
 MAX_USER_AGENT = 300
@@ -19,9 +20,12 @@ MAX_USER_AGENT = 300
 
 def tracker(system: System) -> Tracker:
     """Makes and reads the links of this installation."""
-    # A key of its own, derived from the master key, so that links outlive a change of the token secret.
-    secret = hmac.digest(system.keys.master_key, b"postmta tracking links", "sha256")
-    return Tracker(secret, system.settings.url)
+    return Tracker(secret_of(system.keys), system.settings.url)
+
+
+def secret_of(keys: Keys) -> bytes:
+    """What signs links: derived from the master key, so that they outlive a change of the token secret."""
+    return hmac.digest(keys.master_key, b"postmta tracking links", "sha256")
 
 
 async def opened(system: System, token: str, user_agent: str) -> None:

@@ -1,0 +1,35 @@
+"""``python -m bench [--only NAME] [--json FILE]``: measure, and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench import accepting, process, tracking
+from bench.rows import ROWS, measure, table
+
+MODULES = (accepting, tracking, process)
+"""Each adds its rows when it is imported."""
+
+
+def main() -> None:
+    """Measure the rows that are asked for, all of them if none is."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--only", choices=[*ROWS, ""], default="", help="measure this row only")
+    parser.add_argument("--json", type=Path, help="write the results to this file, too")
+    options = parser.parse_args()
+    found = []
+    for row in ROWS.values() if not options.only else [ROWS[options.only]]:
+        print(f"measuring {row.name} …", file=sys.stderr, flush=True)
+        found.append((row, measure(row)))
+    print("\n".join(table(found)))
+    if options.json is not None:
+        content = msgspec.json.format(msgspec.json.encode([one for _, one in found]), indent=2)
+        options.json.write_bytes(content + b"\n")
+
+
+if __name__ == "__main__":
+    main()
