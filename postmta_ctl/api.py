@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
+from postmta_ctl.features.agents.routes import router as agents
 from postmta_ctl.features.analytics.routes import router as analytics
 from postmta_ctl.features.api_keys.routes import router as api_keys
 from postmta_ctl.features.audit.routes import router as audit
@@ -66,6 +67,7 @@ ROUTES: list[ControllerRouterHandler] = [
     webhooks,
     tracking,
     nodes,
+    agents,
     policy,
     explain,
     analytics,

@@ -6,6 +6,7 @@ import sys
 
 import rich_click as click
 
+from postmta_ctl.agent.command import agent
 from postmta_ctl.cli.db import db
 from postmta_ctl.cli.demo import demo
 from postmta_ctl.cli.explain import explain
@@ -26,7 +27,7 @@ def cli() -> None:
     """PostMTA: the control plane for KumoMTA."""
 
 
-for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, sandbox):
+for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, sandbox, agent):
     cli.add_command(command)
 # Under both names: it is asked as often by who looks after mail as by who looks after the policy.
 policy.add_command(explain)

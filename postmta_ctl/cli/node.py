@@ -9,7 +9,9 @@ import rich_click as click
 
 from postmta_ctl.cli.output import as_json, print_json, print_table
 from postmta_ctl.cli.running import with_system
+from postmta_ctl.compiler.release_order import public_text
 from postmta_ctl.errors import NotFound
+from postmta_ctl.features.agents import service as agents
 from postmta_ctl.features.nodes import service
 from postmta_ctl.features.nodes.schemas import Node, NodeCreate
 from postmta_ctl.system import System
@@ -30,14 +32,16 @@ def node() -> None:
     help="The folder that the node reads its policy from.",
 )
 @click.option("--file-owner", help="The user kumod runs as, to own the files that hold secrets.")
+@click.option("--agent", is_flag=True, help="The folder is on the node's host, where postmta agent writes into it.")
 @as_json
-def add(name: str, admin_url: str, policy_dir: Path, file_owner: str | None, as_json: bool) -> None:
+def add(name: str, admin_url: str, policy_dir: Path, file_owner: str | None, agent: bool, as_json: bool) -> None:
     """Add a node: make its tokens, and write what it needs into its policy folder.
 
     Example: postmta node add mx-1 --admin-url http://127.0.0.1:8000 --policy-dir /opt/kumomta/etc/policy
     --file-owner kumod
     """
     given = {"name": name, "admin_url": admin_url, "policy_dir": str(policy_dir), "file_owner": file_owner}
+    given["transport"] = "agent" if agent else "folder"
     try:
         data = msgspec.convert(given, NodeCreate)
     except msgspec.ValidationError as error:
@@ -46,6 +50,8 @@ def add(name: str, admin_url: str, policy_dir: Path, file_owner: str | None, as_
     if as_json:
         print_json(added)
         return
+    if added.agent_token is not None:
+        click.echo(f"Token of its agent, shown this once: {added.agent_token}")
     click.echo(f"Added node {name}. Next:")
     for number, step in enumerate(added.next_steps, 1):
         click.echo(f"  {number}. {step}")
@@ -70,6 +76,21 @@ def _cells(one: Node) -> tuple[object, ...]:
     restart = f"restart needed: {', '.join(one.restart_needed)}" if one.restart_needed else None
     trouble = "; ".join(text for text in (one.last_error, restart) if text)
     return one.name, one.kind, one.admin_url, one.published_release, one.running_release, one.last_seen_at, trouble
+
+
+@node.command("signing-key")
+def signing_key() -> None:
+    """Print the public key (Ed25519) that orders to agents are signed with, for each agent to pin.
+
+    It follows from the master key, and changes only with it.
+
+    Example: postmta node signing-key > signing.key
+    """
+    click.echo(with_system(_signing_key))
+
+
+async def _signing_key(system: System) -> str:
+    return public_text(agents.signing_key(system))
 
 
 @node.command()

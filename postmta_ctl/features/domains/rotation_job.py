@@ -224,7 +224,8 @@ async def _remove_files(system: System, rotation: RotationRow) -> None:
         known = (await queries.keys_of(connection, [row]))[row.id]
         rows = await nodes.all_nodes(connection)
     files = [KeyFile(row.name, key.selector, key.id) for key in known if key.retired_by == rotation.id]
-    for node in rows:
+    # An agent removes by itself what is no longer among the keys that belong on nodes.
+    for node in (row for row in rows if row.transport == "folder"):
         await asyncio.to_thread(key_files.remove, Path(node.policy_dir), files, node.file_owner)
 
 

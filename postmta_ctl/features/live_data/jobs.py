@@ -54,6 +54,8 @@ async def _is_settled(system: System) -> bool:
 
 async def _behind(rows: Sequence[NodeRow], newest: int) -> list[tuple[NodeRow, int]]:
     """The nodes whose folder is there and lacks something, with the version that it is at."""
+    # An agent asks for what its node lacks.
+    rows = [row for row in rows if row.transport == "folder"]
     folders = (Path(row.policy_dir) for row in rows)
     versions = await asyncio.gather(*(asyncio.to_thread(node_folder.version, folder) for folder in folders))
     pairs = zip(rows, versions, strict=True)

@@ -58,18 +58,26 @@ def write_own_files(system: System, row: NodeRow) -> None:
         LookupError: There is no such user as its ``file_owner``.
         NodeFailed: Its tokens were sealed under another master key.
     """
-    folder, links = Path(row.policy_dir), tracker(system)
+    folder = Path(row.policy_dir)
     make_folder(folder)
-    write_node_files(
-        folder,
-        node_name=row.name,
-        ingest_url=ingest_url(system.settings, row.kind),
-        ingest_token=_opened(system, row, "sealed_ingest_token"),
-        admin_token=_opened(system, row, "sealed_admin_token"),
-        unsubscribe_url=links.unsubscribe_base,
-        unsubscribe_key=links.unsubscribe_key,
-        owner=row.file_owner,
-    )
+    write_node_files(folder, **own_values(system, row), owner=row.file_owner)
+
+
+def own_values(system: System, row: NodeRow) -> dict[str, str]:
+    """What a node's own file says, by the names of the arguments of ``write_node_files``.
+
+    Raises:
+        NodeFailed: Its tokens were sealed under another master key.
+    """
+    links = tracker(system)
+    return {
+        "node_name": row.name,
+        "ingest_url": ingest_url(system.settings, row.kind),
+        "ingest_token": _opened(system, row, "sealed_ingest_token"),
+        "admin_token": _opened(system, row, "sealed_admin_token"),
+        "unsubscribe_url": links.unsubscribe_base,
+        "unsubscribe_key": links.unsubscribe_key,
+    }
 
 
 def is_user(name: str) -> bool:

@@ -18,6 +18,9 @@ ADDRESS = "probe@postmta.invalid"
 _RELEASE = re.compile(r"postmta-release=(\d+)")
 _SHOWN = 200
 _PAUSE_SECONDS = 0.1
+POOL_SECONDS = 1.2
+"""A little more than the ``ttl`` that the policy gives its pools and sources (``kumo_policy/egress.lua``): until then a
+node may go by those of the release before."""
 _BODY = msgspec.json.encode(
     {
         "envelope_sender": ADDRESS,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.store.tables import nodes
+
+Transport: TypeAlias = Literal["folder", "agent"]
 
 
 class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,14 +21,19 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     """``kumod``, or ``sandbox`` for the embedded one."""
+    transport: Transport = "folder"
+    """Who writes its files: this process into a folder, or the agent beside the node."""
     admin_url: str
     policy_dir: str
-    """The folder that it reads its policy from, as this host sees it."""
+    """The folder that it reads its policy from: as this host sees it, or as the node's host does with an agent."""
     file_owner: str | None
     """The user that owns its secrets; None: who writes them."""
     ingest_token_digest: bytes
     sealed_ingest_token: bytes
     sealed_admin_token: bytes
+    agent_token_digest: bytes | None = None
+    order_serial: int | None = None
+    """Of the newest order to its agent; grows with each, so that an agent can tell an old one."""
     published_release: int | None = None
     """The release that its files are switched to."""
     running_release: int | None = None
@@ -71,6 +78,11 @@ async def node_by_token_digest(connection: AsyncConnection, digest: bytes) -> st
     """Name of the node whose ingest token has this SHA-256 digest."""
     name: str | None = await connection.scalar(select(nodes.c.name).where(nodes.c.ingest_token_digest == digest))
     return name
+
+
+async def by_agent_token(connection: AsyncConnection, digest: bytes) -> NodeRow | None:
+    """The node whose agent's token has this SHA-256 digest."""
+    return _row(await connection.execute(_SELECT.where(nodes.c.agent_token_digest == digest)))
 
 
 async def add(connection: AsyncConnection, row: NodeRow) -> None:

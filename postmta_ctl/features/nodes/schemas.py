@@ -10,13 +10,15 @@ NodeKind = Literal["kumod", "sandbox"]
 
 
 class NodeCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A KumoMTA node whose policy folder this host can write to."""
+    """A KumoMTA node: one whose policy folder this host can write to, or one with an agent beside it."""
 
     name: Annotated[str, Meta(pattern="^[a-z0-9-]{1,63}$", examples=["mx-1"])]
     admin_url: Annotated[str, Meta(max_length=500, examples=["http://10.0.0.5:8000"])]
     """Where its HTTP listener is reached from here."""
     policy_dir: Annotated[str, Meta(max_length=1000, examples=["/opt/kumomta/etc/policy"])]
-    """The folder that it reads its policy from. It is made if it is not there."""
+    """The folder that it reads its policy from, on its own host if it has an agent. It is made if it is not there."""
+    transport: Literal["folder", "agent"] = "folder"
+    """Who writes into that folder: this service, or `postmta agent` on the node's host, which asks what to write."""
     file_owner: Annotated[str, Meta(min_length=1, max_length=63, examples=["kumod"])] | None = None
     """The user that kumod runs as, to own the files that hold secrets; absent: the user that writes them."""
 
@@ -29,9 +31,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     kind: NodeKind
     admin_url: str
     policy_dir: str
+    transport: Literal["folder", "agent"]
     file_owner: str | None
     published_release: int | None
-    """The release that its files are switched to."""
+    """The release that its files are switched to, or that its agent is told to switch to."""
     running_release: int | None
     """The release that it said it runs when it was last asked."""
     restart_needed: list[str]
@@ -49,3 +52,5 @@ class NodeAdded(msgspec.Struct, frozen=True, kw_only=True):
 
     node: Node
     next_steps: list[str]
+    agent_token: str | None = None
+    """What its agent is known by, if it has one; shown this once."""

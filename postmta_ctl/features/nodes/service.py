@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,12 +41,13 @@ async def add(
     """
     _check(data, kind)
     row = _new_row(system, data, kind)
+    agent = tokens.make_token(system.random) if data.transport == "agent" else None
+    if agent is not None:
+        row = msgspec.structs.replace(row, agent_token_digest=agent.digest)
     async with system.db.reading() as connection:
         _require_new(row, await queries.all_nodes(connection))
-    try:
-        await asyncio.to_thread(access.write_own_files, system, row)
-    except OSError as error:
-        raise InvalidRequest.of("policy_dir", f"cannot be written to: {error}", code="not_writable") from error
+    if agent is None:
+        await _write_own_files(system, row)
     try:
         async with system.db.transaction() as connection:
             await queries.add(connection, row)
@@ -53,7 +55,15 @@ async def add(
     except IntegrityError as error:
         raise AlreadyExists(f"name: there is a node {row.name} already.") from error
     system.node_addresses.clear()
-    return NodeAdded(node=_shown(row, set(), system.now()), next_steps=_next_steps(row))
+    shown = _shown(row, set(), system.now())
+    return NodeAdded(node=shown, next_steps=_next_steps(row), agent_token=agent.secret if agent else None)
+
+
+async def _write_own_files(system: System, row: NodeRow) -> None:
+    try:
+        await asyncio.to_thread(access.write_own_files, system, row)
+    except OSError as error:
+        raise InvalidRequest.of("policy_dir", f"cannot be written to: {error}", code="not_writable") from error
 
 
 def _check(data: NodeCreate, kind: str) -> None:
@@ -65,7 +75,8 @@ def _check(data: NodeCreate, kind: str) -> None:
         problems.append(FieldError(field="admin_url", message="must be http://host:port or https://host:port"))
     if problem := _folder_problem(data.policy_dir):
         problems.append(FieldError(field="policy_dir", message=problem))
-    if data.file_owner is not None and not access.is_user(data.file_owner):
+    is_here = data.transport == "folder"
+    if is_here and data.file_owner is not None and not access.is_user(data.file_owner):
         problems.append(FieldError(field="file_owner", message="there is no such user on this host"))
     if problems:
         detail = "; ".join(f"{one.field}: {one.message}" for one in problems)
@@ -90,6 +101,7 @@ def _new_row(system: System, data: NodeCreate, kind: str) -> NodeRow:
         id=node_id,
         name=data.name,
         kind=kind,
+        transport=data.transport,
         admin_url=data.admin_url.rstrip("/"),
         policy_dir=str(Path(data.policy_dir)),
         file_owner=data.file_owner,
@@ -104,12 +116,16 @@ def _require_new(row: NodeRow, others: list[NodeRow]) -> None:
     for other in others:
         if other.name == row.name:
             raise AlreadyExists(f"name: there is a node {row.name} already.")
-        if other.policy_dir == row.policy_dir:
+        if other.policy_dir == row.policy_dir and "agent" not in (row.transport, other.transport):
             raise AlreadyExists(f"policy_dir: the node {other.name} has this folder.")
 
 
 def _next_steps(row: NodeRow) -> list[str]:
-    return [
+    agent = [
+        "Print the key that it pins: postmta node signing-key",
+        f"On its host: postmta-agent --node {row.name} --policy-dir {row.policy_dir} (examples/systemd has a unit)",
+    ]
+    return (agent if row.transport == "agent" else []) + [
         "Publish the policy: postmta policy publish",
         f"Have kumod run it: kumod --policy {row.policy_dir}/init.lua (or ExecStart of its systemd unit)",
         "Restart kumod once; later releases say whether they need a restart.",

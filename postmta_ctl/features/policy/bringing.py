@@ -72,7 +72,9 @@ def assign(latest: ReleaseRow | None, canary: ReleaseRow | None, rows: Iterable[
 
 
 async def _catch_up(system: System, number: int, behind: list[NodeRow], seen_after: datetime) -> list[NodeOutcome]:
-    here = [row for row in behind if row.last_seen_at is not None and row.last_seen_at >= seen_after]
+    # An agent comes by itself: it need not be waited for.
+    asked = [row for row in behind if row.transport == "folder"]
+    here = [row for row in asked if row.last_seen_at is not None and row.last_seen_at >= seen_after]
     away = [row for row in behind if row not in here and row.published_release != number]
     if not here + away:
         return []

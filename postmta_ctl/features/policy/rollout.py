@@ -27,9 +27,8 @@ from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
-
-POOL_SECONDS = 1.2
-"""A little more than the ``ttl`` that the policy gives its pools and sources (``kumo_policy/egress.lua``)."""
+_LOOK_SECONDS = 0.2
+"""How often it is looked whether an agent has reported."""
 
 
 class NodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,17 +71,20 @@ async def _bring(system: System, target: Target, row: NodeRow, seconds: float) -
     if problem is not None:
         return NodeOutcome(node=row.name, ok=False, running_release=row.running_release, detail=problem)
     outcome = await _confirm(system, target.number, row, seconds)
-    if outcome.ok:
+    if outcome.ok and row.transport == "folder":
         await asyncio.to_thread(_tidy, target, row)
     return outcome
 
 
 async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
-    """Write the release to a node's folder and switch it there.
+    """Write the release to a node's folder and switch it there, or have its agent know that it should.
 
     Returns:
         What went wrong, if anything did; the node's row says it too.
     """
+    if row.transport == "agent":
+        await _order(system, target.number, row)
+        return None
     try:
         await _write_keys(system, target, row)
         await asyncio.to_thread(_switch, system, target, row)
@@ -92,6 +94,13 @@ async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
         return problem
     await _note(system, row, published_release=target.number, last_error=None)
     return None
+
+
+async def _order(system: System, number: int, row: NodeRow) -> None:
+    """An order is told from those before it by its serial, also after the database was put back to an older state."""
+    if row.published_release != number:
+        serial = max((row.order_serial or 0) + 1, int(system.now().timestamp()))
+        await _note(system, row, published_release=number, order_serial=serial)
 
 
 async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
@@ -112,7 +121,25 @@ def _switch(system: System, target: Target, row: NodeRow) -> None:
     switch_release(folder, release_files.put_release(folder, target.number, target.bundle))
 
 
+async def _report(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:
+    """What the agent says within so many seconds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        async with system.db.reading() as connection:
+            now = await nodes.by_id(connection, row.id)
+        if now is None:
+            return NodeOutcome(node=row.name, ok=False, running_release=None, detail="was removed")
+        if now.running_release == number:
+            return NodeOutcome(node=row.name, ok=True, running_release=number, detail=f"runs release {number}")
+        if asyncio.get_running_loop().time() >= deadline:
+            detail = "waits for its agent" + (f", which says: {now.last_error}" if now.last_error else "")
+            return NodeOutcome(node=row.name, ok=False, running_release=now.running_release, detail=detail)
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
 async def _confirm(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:
+    if row.transport == "agent":
+        return await _report(system, number, row, seconds)
     try:
         address = access.address(system, row)
         running = await probe.wait_until_running(system.kumod, address, number, seconds=seconds)
@@ -121,7 +148,7 @@ async def _confirm(system: System, number: int, row: NodeRow, seconds: float) ->
         return NodeOutcome(node=row.name, ok=False, running_release=None, detail=error.detail)
     # A queue that was refreshed by the first bump may have met a pool cached just before it, and would keep that one
     # until the next bump: give it one, once the pools of the old release are forgotten.
-    await asyncio.sleep(POOL_SECONDS)
+    await asyncio.sleep(probe.POOL_SECONDS)
     await _bump(system, address)
     ok = running == number
     detail = f"runs release {running}" if ok else f"is switched to release {number} but still runs {running}"

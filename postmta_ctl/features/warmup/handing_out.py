@@ -142,6 +142,9 @@ async def _tell(
     here = {vmta_id: ticket for (node_id, vmta_id), ticket in tickets.items() if node_id == row.id} | issued
     content = file_content(known.serial, governed, here, node_count)
     digest = hashlib.sha256(content).hexdigest()
+    if row.transport == "agent":
+        await _leave_to_agent(system, row, known, content, digest)
+        return
     folder = Path(row.policy_dir)
     if (digest == known.digest and not known.bump_again) or not await asyncio.to_thread(folder.is_dir):
         return
@@ -151,6 +154,16 @@ async def _tell(
     async with system.db.transaction() as connection:
         told = {"digest": None if error else digest, "bump_again": is_switched or error is not None, "error": error}
         await ticket_queries.note(connection, row.id, **told)
+
+
+async def _leave_to_agent(
+    system: System, row: NodeRow, known: ticket_queries.NodeRow, content: bytes, digest: str
+) -> None:
+    """The agent asks for it, writes it, and has the node read it; one that does not come goes by what it has."""
+    if digest != known.digest:
+        async with system.db.transaction() as connection:
+            told = {"digest": digest, "content": content.decode(), "bump_again": False, "error": None}
+            await ticket_queries.note(connection, row.id, **told)
 
 
 def file_content(serial: int, governed: list[Governed], tickets: Mapping[str, Ticket], node_count: int = 1) -> bytes:

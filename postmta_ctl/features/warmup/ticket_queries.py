@@ -22,6 +22,8 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     serial: int = 0
     online_since: datetime | None = None
     digest: str | None = None
+    content: str | None = None
+    """What its agent is to write; None where it has no agent."""
     bump_again: bool = False
     """A queue may have met a pool cached just before the epoch, and keeps it until the next one."""
     error: str | None = None
@@ -30,6 +32,13 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
 async def nodes(connection: AsyncConnection) -> dict[str, NodeRow]:
     """Every node that was told anything, by id."""
     return {row["node_id"]: NodeRow(**row) for row in (await connection.execute(select(warmup_nodes))).mappings()}
+
+
+async def content(connection: AsyncConnection, node_id: str) -> str | None:
+    """What the agent of a node is to write; None before there is anything."""
+    query = select(warmup_nodes.c.content).where(warmup_nodes.c.node_id == node_id)
+    found: str | None = await connection.scalar(query)
+    return found
 
 
 async def tickets(connection: AsyncConnection) -> dict[tuple[str, str], Ticket]:

@@ -91,6 +91,7 @@ warmup_nodes = Table(
     Column("serial", Integer, nullable=False, comment="of the newest ticket"),
     Column("online_since", Timestamp, comment="of the process that its tickets are for"),
     Column("digest", String(64), comment="SHA-256 of what the node was told last; null: it has to be told again"),
+    Column("content", Text, comment="what its agent is to write"),
     Column("bump_again", Boolean, nullable=False, comment="its pools may be those from before"),
     Column("error", Text),
 )

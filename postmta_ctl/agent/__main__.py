@@ -1,0 +1,5 @@
+"""``python -m postmta_ctl.agent``."""
+
+from postmta_ctl.agent.command import main
+
+main()

@@ -1,0 +1,387 @@
+"""The agent as a process, beside a stand-in for kumod, against the product as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from postmta_ctl.compiler.bundle import Bundle, read_manifest
+from postmta_ctl.compiler.node_files import current_release
+from postmta_ctl.core import live_data
+from tests.fake_node import FakeNode
+from tests.serving import Service, wait_for
+
+
+def untouched(_path: str, body: bytes) -> bytes:
+    return body
+
+
+@dataclass
+class Meddler:
+    """Stands between agent and control plane, and changes what goes through it."""
+
+    upstream: str
+    change: Callable[[str, bytes], bytes] = untouched
+    url: str = ""
+
+    @contextmanager
+    def serving(self) -> Iterator[Meddler]:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        runner = asyncio.run_coroutine_threadsafe(self._start(), loop).result(10)
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            loop.close()
+
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        names = ("Authorization", "If-None-Match", "Content-Type")
+        headers = {name: request.headers[name] for name in names if name in request.headers}
+        url = self.upstream + request.path_qs.replace("wait=", "waited=")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, url, data=await request.read(), headers=headers) as answer,
+        ):
+            body = await answer.read()
+            if answer.status == 200:
+                body = self.change(request.path, body)
+            kept = {"ETag": answer.headers["ETag"]} if "ETag" in answer.headers else {}
+            return web.Response(status=answer.status, body=body, headers=kept)
+
+
+class RemoteHost:
+    """A node on a host that the control plane has no folder of: kumod and its agent."""
+
+    def __init__(self, folder: Path, service: Service, name: str) -> None:
+        self.name, self.folder, self.service = name, folder, service
+        folder.mkdir()
+        self.policy_dir, self.log = folder / "policy", folder / "agent.log"
+        self.kumod = FakeNode(self.policy_dir)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def join(self) -> None:
+        body = {"name": self.name, "admin_url": self.kumod.url, "policy_dir": str(self.policy_dir)}
+        added = self.service.call("POST", "/api/v1/nodes", body | {"transport": "agent"})
+        (self.folder / "token").write_text(added["agent_token"])
+        (self.folder / "signing.key").write_text(self.service.command("node", "signing-key"))
+
+    def start(self, control_plane: str | None = None, **changes: str) -> None:
+        options = {
+            "--control-plane": control_plane or self.service.url,
+            "--node": self.name,
+            "--policy-dir": str(self.policy_dir),
+            "--admin-url": self.kumod.url,
+            "--token-file": str(self.folder / "token"),
+            "--signing-key-file": str(self.folder / "signing.key"),
+        }
+        options |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+        words = [word for option in options.items() for word in option]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTMTA_")}
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "postmta_ctl.agent", *words], env=environment, stdout=output, stderr=output
+            )
+
+    def kill(self) -> None:
+        """SIGKILL to the agent that was started."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        assert self._process is not None
+        self._process.terminate()
+        status = self._process.wait(10)
+        self._process = None
+        return status
+
+    def node(self) -> dict[str, Any]:
+        nodes = self.service.call("GET", "/api/v1/nodes")["data"]
+        (found,) = [one for one in nodes if one["name"] == self.name]
+        return dict(found)
+
+    def wait_until_running(self, number: int) -> None:
+        wait_for(lambda: self.kumod.running == number or None, f"release {number} on {self.name}: {self.log}")
+
+    def require_whole(self) -> None:
+        """What it is switched to is a release, whole and as it was published."""
+        name = current_release(self.policy_dir)
+        if name is not None:
+            folder = self.policy_dir / "releases" / name
+            assert Bundle.read(folder).digest == read_manifest(folder).digest
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path, {"POSTMTA_EMBEDDED_NODE": "false", "POSTMTA_AUTO_PUBLISH": "false"})
+    try:
+        service.start()
+        service.register()
+        yield service
+    finally:
+        service.close()
+
+
+@contextmanager
+def remote(tmp_path: Path, service: Service, name: str) -> Iterator[RemoteHost]:
+    host = RemoteHost(tmp_path / name, service, name)
+    with host.kumod.serving():
+        host.join()
+        try:
+            yield host
+        finally:
+            host.kill()
+
+
+@pytest.fixture
+def host(tmp_path: Path, service: Service) -> Iterator[RemoteHost]:
+    with remote(tmp_path, service, "mx-1") as host:
+        yield host
+
+
+def publish(service: Service, **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = service.call("POST", "/api/v1/policy/publish", more)
+    return found
+
+
+def change(service: Service, number: int) -> None:
+    body = {"name": f"mx{number}", "ip_address": f"192.0.2.{number}", "ehlo_domain": f"mx{number}.sender.test"}
+    service.call("POST", "/api/v1/vmtas", body)
+
+
+def test_a_publication_reaches_its_node_with_all_it_needs(service: Service, host: RemoteHost) -> None:
+    service.verified_domain("sender.test")
+    host.start()
+    published = publish(service)
+    assert [(one["ok"], one["running_release"]) for one in published["nodes"]] == [(True, 1)], host.log.read_text()
+    keys = list((host.policy_dir / "keys").rglob("*.key"))
+    assert len(keys) == 2
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    own = host.policy_dir / "node.json"
+    assert own.stat().st_mode & 0o777 == 0o600
+    assert json.loads(own.read_text())["node"] == "mx-1"
+    assert host.kumod.tokens == {f"Bearer {json.loads(own.read_text())['admin_token']}"}
+    assert wait_for(lambda: host.node()["is_online"], "an online node")
+    assert host.stop() == 0
+
+
+def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteHost) -> None:
+    service.verified_domain("sender.test")
+    host.start()
+    publish(service)
+    service.call("POST", "/api/v1/suppressions", {"address": "gone@example.org", "reason": "manual"})
+    path = live_data.suppression_path(live_data.suppression_shard("gone@example.org"))
+    file, began = host.policy_dir / "live" / path, time.monotonic()
+    wait_for(lambda: file.exists() and file.read_text(), "a suppression on the node")
+    assert time.monotonic() - began < 5
+    assert file.read_text() == live_data.suppression_digest("sender", "gone@example.org") + "\n"
+    service.call("POST", "/api/v1/smtp-credentials", {"name": "shop"})
+    wait_for(lambda: list((host.policy_dir / "live/credentials").glob("*.json")), "a credential on the node")
+    bumps = host.kumod.bumps
+    vmta = {
+        "name": "mx9",
+        "ip_address": "192.0.2.9",
+        "ehlo_domain": "mx9.sender.test",
+        "warmup": {"schedule": "standard"},
+    }
+    service.call("POST", "/api/v1/vmtas", vmta)
+    tickets = host.policy_dir / "live/warmup.json"
+    wait_for(
+        lambda: tickets.exists() and json.loads(tickets.read_text())["vmtas"].get("sender.mx9"),
+        "a ticket for the warming vMTA",
+        40,
+    )
+    wait_for(lambda: host.kumod.bumps >= bumps + 2, "the node reads its tickets, twice")
+
+
+def test_the_node_goes_on_while_the_control_plane_is_away(service: Service, host: RemoteHost) -> None:
+    host.start()
+    publish(service)
+    host.wait_until_running(1)
+    service.kill()
+    time.sleep(3)
+    host.kill()
+    host.start()  # with nobody to ask
+    time.sleep(3)
+    host.require_whole()
+    assert host.kumod.running == 1
+    service.start()
+    change(service, 1)
+    publish(service)
+    host.wait_until_running(2)
+
+
+def has_said(host: RemoteHost, words: str) -> bool:
+    return words in (host.node()["last_error"] or "")
+
+
+def tampered(part: str, path: str, body: bytes) -> bytes:
+    if path.startswith("/agent/v1/blobs/") and part == "blob":
+        return body + b"\n-- and more"
+    if path != "/agent/v1/release" or part == "blob":
+        return body
+    if part == "garbage":
+        return b"[]"
+    signed = json.loads(body)
+    order = json.loads(signed["order"])
+    if part == "signature":
+        signed["signature"] = "A" * 86 + "=="
+    if part == "serial":
+        order["serial"] += 1
+    if part == "digest":
+        order["manifest"]["files"][min(order["manifest"]["files"])] = "0" * 64
+    if part != "signature":
+        signed["order"] = json.dumps(order)
+    return json.dumps(signed).encode()
+
+
+def test_what_was_tampered_with_is_refused(service: Service, host: RemoteHost) -> None:
+    words = {"blob": "not what the manifest says", "garbage": "cannot be read"}
+    with Meddler(service.url).serving() as meddler:
+        publish(service)
+        for part in ("digest", "serial", "signature", "garbage", "blob"):
+            meddler.change = functools.partial(tampered, part)
+            host.start(meddler.url)
+            said = words.get(part, "not signed with")
+            wait_for(functools.partial(has_said, host, said), f"{part} refused: {host.log}")
+            host.kill()
+            assert current_release(host.policy_dir) is None
+            assert host.kumod.running is None
+        meddler.change = untouched
+        host.start(meddler.url)
+        host.wait_until_running(1)
+
+
+def test_an_old_order_is_not_followed_again(service: Service, host: RemoteHost) -> None:
+    recorded: list[bytes] = []
+
+    def record(path: str, body: bytes) -> bytes:
+        if path == "/agent/v1/release":
+            recorded.append(body)
+        return body
+
+    with Meddler(service.url, record).serving() as meddler:
+        host.start(meddler.url)
+        publish(service)
+        host.wait_until_running(1)
+        change(service, 1)
+        publish(service)
+        host.wait_until_running(2)
+        host.kill()
+        old = recorded[0]
+        meddler.change = lambda path, body: old if path == "/agent/v1/release" else body
+        host.start(meddler.url)
+        wait_for(lambda: "older than one that was followed" in (host.node()["last_error"] or ""), "a refusal")
+        assert host.kumod.running == 2
+
+
+def test_another_key_or_another_nodes_token_gets_nothing(tmp_path: Path, service: Service, host: RemoteHost) -> None:
+    with remote(tmp_path, service, "mx-2") as other:
+        publish(service)
+        (host.folder / "other.key").write_text("A" * 43 + "=\n")
+        host.start(signing_key_file=str(host.folder / "other.key"))
+        wait_for(lambda: "not signed with" in host.log.read_text(), "a refusal of the key")
+        host.kill()
+        host.start(token_file=str(other.folder / "token"))
+        wait_for(lambda: "for the node mx-2" in host.log.read_text(), "a refusal of the order")
+        host.kill()
+        (host.folder / "guessed").write_text("0" * 64)
+        host.start(token_file=str(host.folder / "guessed"))
+        wait_for(lambda: "answered with 401" in host.log.read_text(), "a refusal of the token")
+        assert current_release(host.policy_dir) is None
+
+
+def test_killed_while_it_writes(service: Service, host: RemoteHost) -> None:
+    def is_writing(number: int) -> bool:
+        return any((host.policy_dir / "releases").glob(f"*{number:06d}-*"))
+
+    for number in (1, 2):
+        change(service, number)
+        host.start()
+        thread = threading.Thread(target=publish, args=(service,))
+        thread.start()
+        wait_for(functools.partial(is_writing, number), f"release {number} being written")
+        host.kill()
+        thread.join()
+        host.require_whole()
+        host.kumod.read_policy()
+        assert host.kumod.running in (None, number - 1, number)
+    host.start()
+    host.wait_until_running(2)
+    host.require_whole()
+    assert not list((host.policy_dir / "releases").glob(".*"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_reported(service: Service, host: RemoteHost) -> None:
+    host.policy_dir.mkdir()
+    obstacle = host.policy_dir / "releases"
+    obstacle.write_text("")
+    host.start()
+    publish(service)
+    wait_for(functools.partial(has_said, host, "releases"), f"the trouble: {host.log}")
+    assert current_release(host.policy_dir) is None
+    obstacle.unlink()
+    host.wait_until_running(1)
+
+
+def test_a_canary_reaches_its_node_only(tmp_path: Path, service: Service, host: RemoteHost) -> None:
+    with remote(tmp_path, service, "mx-2") as other:
+        host.start()
+        other.start()
+        publish(service)
+        change(service, 1)
+        assert publish(service, canary={"nodes": ["mx-2"], "watch_seconds": 600})["outcome"] == "canary"
+        assert (host.kumod.running, other.kumod.running) == (1, 2)
+        assert not list((host.policy_dir / "releases").glob("000002-*"))
+        service.call("POST", "/api/v1/policy/releases/2/stop", {"reason": "enough"})
+        # The way back is to a smaller number, by a newer order.
+        other.wait_until_running(1)
+
+
+def test_secrets_do_not_cross_a_network_in_the_clear(tmp_path: Path) -> None:
+    for name in ("token", "key"):
+        (tmp_path / name).write_text("A" * 43 + "=\n")
+    words = ["--control-plane", "http://192.0.2.1", "--node", "n", "--policy-dir", str(tmp_path / "policy")]
+    words += ["--token-file", str(tmp_path / "token"), "--signing-key-file", str(tmp_path / "key")]
+    done = subprocess.run(
+        [sys.executable, "-m", "postmta_ctl.agent", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert "use https" in done.stderr
+    assert not (tmp_path / "policy").exists()
+
+
+def test_it_starts_without_what_only_the_control_plane_needs() -> None:
+    heavy = ("litestar", "sqlalchemy", "jinja2", "lupa")
+    program = f"import sys, postmta_ctl.agent.command; print([one for one in {heavy} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"
