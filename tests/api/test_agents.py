@@ -15,7 +15,7 @@ from postmta_ctl.core import live_data
 from postmta_ctl.features.agents import service
 from postmta_ctl.features.live_data.jobs import refresh_live_data
 from postmta_ctl.features.nodes import queries as nodes
-from postmta_ctl.features.policy import bringing, queries, rollout
+from postmta_ctl.features.policy import bringing, drift, queries, rollout
 from postmta_ctl.features.policy.canaries import CanaryRequest
 from postmta_ctl.features.policy.publish import publish
 from postmta_ctl.features.policy.releasing import ITSELF
@@ -170,3 +170,12 @@ async def test_a_report_is_what_is_known(client: Any, ann: Any, here: Any) -> No
     for bad in wrong:
         answer = await client.post("/agent/v1/report", content=json.dumps(bad), headers=headers)
         assert answer.status_code in (400, 422), (bad, answer.text)
+
+
+async def test_drift_is_not_looked_for_in_a_folder_of_another_host(client: Any, ann: Any, here: Any) -> None:
+    await add(client, ann, "mx-1")
+    await publish(here, ITSELF)
+    (found,) = await drift.look(here)
+    assert (found.release, found.files) == (1, [])
+    assert not any("init.lua" in problem for problem in found.problems)
+    assert any("cannot connect" in problem for problem in found.problems), "what the node itself says still counts"

@@ -142,7 +142,10 @@ async def _wanted(system: System) -> tuple[list[NodeRow], dict[str, Wanted]]:
 async def _look_at(system: System, row: NodeRow, wanted: Wanted | None) -> NodeDrift:
     if wanted is None:
         return NodeDrift(node=row.name, is_as_published=True, release=None, running_release=row.running_release)
-    files, problems = await asyncio.to_thread(_files, Path(row.policy_dir), wanted)
+    files: list[FileDifference] = []
+    problems: list[str] = []
+    if row.transport == "folder":
+        files, problems = await asyncio.to_thread(_files, Path(row.policy_dir), wanted)
     running, foreign = None, []
     try:
         address = access.address(system, row)
