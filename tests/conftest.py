@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,6 @@ from postmta_ctl.passwords import Passwords
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import upgrade
-from postmta_ctl.store.tables import metadata
 from postmta_ctl.system import System
 from tests import postgres
 from tests.declared import Declared
@@ -34,7 +34,6 @@ from tests.declared import Declared
 Client = AsyncTestClient[Litestar]
 CHEAP_PASSWORDS = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 PASSWORD = "correct horse battery staple"
-_SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
 
 
 @dataclass
@@ -84,11 +83,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server's database at the newest schema, which the tests use one after the other."""
+    """A PostgreSQL server whose database ``template_postmta`` is empty at the newest schema."""
     if reason := postgres.missing():
         pytest.skip(reason)
     with postgres.running_server() as url:
-        asyncio.run(migrate(url))
+        asyncio.run(execute(url, "CREATE DATABASE template_postmta"))
+        asyncio.run(migrate(url.replace("/postgres", "/template_postmta")))
         yield url
 
 
@@ -98,19 +98,10 @@ async def migrate(url: str) -> None:
     await db.close()
 
 
-async def empty(url: str) -> None:
-    """Remove every row. A database of its own for each test would take ten times as long to make as this takes."""
+async def execute(url: str, statement: str) -> None:
+    """Run a statement that no transaction may hold."""
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    # What a test left open would hold locks.
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    # As a replica, the server runs no triggers: neither those of foreign keys, nor those that keep logs append-only.
-    statements = ["SET session_replication_role = replica"]
-    statements += [f"DELETE FROM {table.name}" for table in metadata.tables.values()]
-    statements += [f"ALTER SEQUENCE {row[0]} RESTART" for row in await connection.fetch(_SEQUENCES)]
-    await connection.execute(";".join(statements))
+    await connection.execute(statement)
     await connection.close()
 
 
@@ -121,9 +112,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "postmta.db")
         yield f"sqlite+aiosqlite:///{tmp_path / 'postmta.db'}"
         return
-    url = request.getfixturevalue("postgres_url")
-    yield url
-    asyncio.run(empty(url))
+    url, name = request.getfixturevalue("postgres_url"), f"test_{secrets.token_hex(8)}"
+    asyncio.run(execute(url, f"CREATE DATABASE {name} TEMPLATE template_postmta"))
+    yield url.replace("/postgres", f"/{name}")
+    asyncio.run(execute(url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
