@@ -4,6 +4,7 @@ local host = ...
 
 local debug, python, error, pcall, xpcall = debug, python, error, pcall, xpcall
 local select, setmetatable, rawset, type, tostring = select, setmetatable, rawset, type, tostring
+local running, unpack = coroutine.running, table.unpack
 local api = {}
 
 -- The nearest frame of a policy file. Files are loaded under "@path"; our own chunks are not.
@@ -31,15 +32,27 @@ end
 
 function api.invoke(func, ...) return settle(xpcall(func, fault, ...)) end
 
+-- Each coroutine has a hook of its own, which it does not inherit.
+local hook
+local function watch_thread(thread)
+  if hook then debug.sethook(thread, unpack(hook)) end
+  return thread
+end
+
+local function set_hook(func, mask, instructions)
+  hook = { func, mask, instructions }
+  watch_thread(running())
+end
+
 function api.set_budget(instructions)
-  debug.sethook(function() host.out_of_time() end, '', instructions)
+  set_hook(function() host.out_of_time() end, '', instructions)
 end
 
 -- From now on host.reached is told when another function of a policy file is entered, or the same one goes on at another
 -- line: file, line of its definition, line. The budget is looked after as before.
 function api.watch(instructions)
   local source, defined, at
-  debug.sethook(function(event, line)
+  set_hook(function(event, line)
     if event == 'count' then return host.out_of_time() end
     local info = debug.getinfo(2, 'S')
     if info.source:sub(1, 1) ~= '@' then return end
@@ -103,6 +116,26 @@ function api.complete_userdata(sample)
   meta.__close = function(object) host.close(object) end
 end
 
+-- A policy may catch every error but the one that its time is over: that would go on for ever, an iteration each.
+local function in_time(ok, ...)
+  if not ok then host.out_of_time() end
+  return ok, ...
+end
+
+local function keep_time()
+  local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
+  coroutine.create = function(func) return watch_thread(create(func)) end
+  _G.pcall = function(...) return in_time(pcall(...)) end
+  _G.xpcall = function(...) return in_time(xpcall(...)) end
+  coroutine.resume = function(...) return in_time(resume(...)) end
+  coroutine.wrap = function(func)
+    return wrap(function(...)
+      watch_thread(running())
+      return func(...)
+    end)
+  end
+end
+
 local function forbid(module, name, names)
   for _, key in ipairs(names) do
     module[key] = function() return host.forbidden(name .. '.' .. key) end
@@ -113,6 +146,7 @@ function api.confine(package_path)
   package.path, package.cpath, package.loadlib = package_path, '', nil
   package.searchers[4], package.searchers[3] = nil, nil
 
+  keep_time()
   forbid(os, 'os', { 'execute', 'exit', 'remove', 'rename', 'tmpname', 'setlocale' })
   forbid(io, 'io', { 'popen', 'tmpfile', 'output' })
   local date, time, open = os.date, os.time, io.open

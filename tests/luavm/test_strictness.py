@@ -137,8 +137,23 @@ def test_errors_are_opaque_to_the_policy(refusal: Refusal) -> None:
     assert refusal("local _, err = pcall(kumo.make_queue_config)\nreturn err.args").code == "wrong_type"
 
 
-def test_endless_loops_end(refusal: Refusal) -> None:
-    assert refusal("while true do end", time_limit=0.2).code == "timeout"
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while true do end",
+        "while true do pcall(error, 'x') end",
+        "while true do pcall(function() while true do end end) end",
+        "while true do xpcall(function() while true do end end, function() end) end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "coroutine.wrap(function() while true do end end)()",
+        "while true do pcall(pcall, function() while true do end end) end",
+        "while true do pcall(kumo.serde.json_load, '/nowhere') end",
+        "local t = setmetatable({}, { __close = function() while true do end end })\n"
+        "while true do pcall(function() local c <close> = t end) end",
+    ],
+)
+def test_endless_loops_end(refusal: Refusal, body: str) -> None:
+    assert refusal(body, time_limit=0.1).code == "timeout"
 
 
 def test_bytecode_is_not_loaded(run: Callable[..., Any]) -> None:
