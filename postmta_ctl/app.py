@@ -139,6 +139,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         # Inside the node's block: what the jobs hold, they may still give to it.
         async with node, running(system, JOBS if jobs else ()):
             yield
+        await system.accepting.drain()
         await finish_deliveries(system)
         await system.webhooks.close()
         await system.kumod.close()

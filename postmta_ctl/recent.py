@@ -1,11 +1,13 @@
-"""A value that is good for a while: what a process need not ask the database for each time."""
+"""Values that are good for a while: what a process need not ask the database for each time."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_MOST = 10_000
 
 
 class Recent(Generic[T]):
@@ -27,3 +29,24 @@ class Recent(Generic[T]):
     def clear(self) -> None:
         """Hold none."""
         self._value, self._good_until = None, 0.0
+
+
+class RecentByKey(Generic[T]):
+    """Holds values for ``seconds`` at most, and only while the version that they were found at is the newest."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._version = -1
+        self._values: dict[Hashable, tuple[float, T]] = {}
+
+    def get(self, key: Hashable, version: int) -> T | None:
+        """The value; None when there is none, or it is too old."""
+        until, value = self._values.get(key, (0.0, None))
+        return value if version == self._version and time.monotonic() < until else None
+
+    def set(self, key: Hashable, value: T, version: int) -> None:
+        """Hold this one, which was looked for at that version or later."""
+        if version != self._version or len(self._values) >= _MOST:
+            self._values.clear()
+            self._version = version
+        self._values[key] = (time.monotonic() + self._seconds, value)

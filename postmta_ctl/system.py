@@ -17,11 +17,12 @@ from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
 from postmta_ctl.clients.payments import PaymentProvider
 from postmta_ctl.clients.webhooks import WebhookClient
+from postmta_ctl.groups import Groups
 from postmta_ctl.in_flight import InFlight
 from postmta_ctl.keys import Keys
 from postmta_ctl.metrics import Metrics
 from postmta_ctl.passwords import Passwords
-from postmta_ctl.recent import Recent
+from postmta_ctl.recent import Recent, RecentByKey
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 
@@ -53,6 +54,12 @@ class System:
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
+    callers: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)
+    """Users by their login, and API keys."""
+    accepting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=64), init=False)
+    """Requests to accept mail, which share transactions."""
+    keys_in_progress: set[Any] = field(default_factory=set, init=False)
+    """The Idempotency-Keys of those of them that carry one."""
     webhooks: WebhookClient = field(default_factory=WebhookClient)
     deliveries: InFlight[Any] = field(default_factory=InFlight)
     """Requests to customers' webhooks that are under way."""

@@ -1,24 +1,29 @@
 """One database, and the only place that commits.
 
 ``transaction()`` writes, ``reading()`` reads; both hand out a SQLAlchemy Core connection. A transaction that
-leaves its block by an exception is rolled back whole.
+leaves its block by an exception is rolled back whole. ``at_once()`` is for the paths that carry the mail: a whole
+transaction as one piece of work.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import event, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from postmta_ctl.errors import ConfigurationError
+from postmta_ctl.store import blocking
 
 WRITES = {"postmta_writes": True}
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 
 
 class Database:
@@ -45,6 +50,10 @@ class Database:
         )
         # SQLite has one writer: waiting here is fair and cheap, waiting in its busy handler is neither.
         self._writer = asyncio.Lock()
+        self._blocking = _blocking_engine(self.url.database or "") if self.is_sqlite else None
+        self._thread = ThreadPoolExecutor(1, "database")
+        self.changes = 0
+        """Grows with every ``transaction()`` of this process: while it stays, so does what no ``at_once()`` changes."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -52,10 +61,28 @@ class Database:
         async with AsyncExitStack() as stack:
             if self.is_sqlite:
                 await stack.enter_async_context(self._writer)
+            # Called after the commit, when others see the change.
+            stack.callback(self._changed)
             connection = await stack.enter_async_context(self.engine.connect())
             await connection.execution_options(**WRITES)
             await stack.enter_async_context(connection.begin())
             yield connection
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    async def at_once(self, work: Work[T]) -> T:
+        """Do all of a transaction and commit it, on SQLite in a thread: one change of threads and not one a statement.
+
+        Args:
+            work: Waits for nothing but the connection, and changes nobody's rights (see ``changes``).
+        """
+        if self._blocking is None:
+            async with self.engine.begin() as connection:
+                return await work(connection)
+        loop = asyncio.get_running_loop()
+        async with self._writer:
+            return await loop.run_in_executor(self._thread, _committed, self._blocking, work)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -71,6 +98,9 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        if self._blocking is not None:
+            self._blocking.dispose()
+        self._thread.shutdown(wait=False)
 
 
 class Joined(Database):
@@ -106,6 +136,19 @@ def _sqlite_engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _blocking_engine(path: str) -> Engine:
+    """An engine for one thread, which opens nothing before it is used."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine.execution_options(**WRITES)
+
+
+def _committed(engine: Engine, work: Work[T]) -> T:
+    with engine.begin() as connection:
+        return blocking.run(work(cast(AsyncConnection, blocking.BlockingConnection(connection))))
 
 
 def _prepare(connection: Any, _record: object) -> None:

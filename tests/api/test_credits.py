@@ -113,7 +113,8 @@ async def test_a_hundred_parallel_sends_never_overspend(client: Any, acme: Any, 
     """From several connection pools, as if from several processes; 37 are covered."""
     organization_id = await organization_of(client, acme)
     async with here.db.transaction() as connection:
-        await account.reserve(here, connection, organization_id, 10, cause="test", reference="all")
+        wish = account.Wish(organization_id=organization_id, recipients=10, reference="all")
+        assert await account.reserve(here, connection, [wish], cause="test") == [1]
         await postings.grant(connection, organization_id, "email", 37, cause="test", now=here.now())
     principal = Principal(organization_id=organization_id, organization="acme", role="owner", scopes=ADMIN)
     request = msgspec.convert(MAIL, SendRequest)
@@ -387,9 +388,9 @@ async def test_any_mixture_of_doings_leaves_the_sums_equal(client: Any, ann: Any
         try:
             async with here.db.transaction() as connection:
                 if doing == "reserve":
-                    reference = str(step)
-                    await account.reserve(here, connection, organization_id, amount, cause="test", reference=reference)
-                    held += [organization_id] * amount
+                    wish = account.Wish(organization_id=organization_id, recipients=amount, reference=str(step))
+                    (charge,) = await account.reserve(here, connection, [wish], cause="test")
+                    held += [organization_id] * amount if charge == 1 else []
                 elif doing == "consume":
                     await account.consume(here, connection, organization_id, "email", amount, cause="test")
                 elif doing == "grant":

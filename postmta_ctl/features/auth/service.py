@@ -144,13 +144,22 @@ async def authenticate(
 
 async def _by_access_token(system: System, token: str, address: str, now: datetime) -> Principal:
     claims = tokens.read_jwt(system.keys.jwt_secret, token, issuer=system.settings.url, now=now)
-    user = None
-    if claims is not None:
-        async with system.db.reading() as connection:
-            user = await queries.user_by_session(connection, claims.session, claims.subject)
+    user = None if claims is None else await _user(system, claims)
     if user is None:
         raise Unauthenticated("The access token is not valid, or has expired.")
     return _principal(user, address)
+
+
+async def _user(system: System, claims: tokens.Claims) -> UserRow | None:
+    # What this process changes is seen at once, what another one changes within a second.
+    key, version = ("session", claims.session, claims.subject), system.db.changes
+    user: UserRow | None = system.callers.get(key, version)
+    if user is None:
+        async with system.db.reading() as connection:
+            user = await queries.user_by_session(connection, claims.session, claims.subject)
+        if user is not None:
+            system.callers.set(key, user, version)
+    return user
 
 
 def _credential(headers: Mapping[str, str]) -> str:

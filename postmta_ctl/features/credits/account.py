@@ -6,9 +6,10 @@ recipient settles or refunds it in the transaction that keeps the record. A secu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ledger import CreditType, Entry
@@ -22,28 +23,69 @@ NOT_COVERED = "submitted by SMTP when the balance was used up"
 _ENDS: dict[str, Entry] = {"settled": "settle", "refunded": "refund"}
 
 
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """Credits that are wanted for one request."""
+
+    organization_id: str
+    recipients: int
+    reference: str
+    """What they are for."""
+
+
 async def reserve(
-    system: System, connection: AsyncConnection, organization_id: str, recipients: int, *, cause: str, reference: str
-) -> int:
-    """Hold one email credit for each of so many recipients, all or none.
+    system: System, connection: AsyncConnection, wishes: Sequence[Wish], *, cause: str
+) -> list[int | InsufficientCredits]:
+    """Hold one email credit for each recipient, for each wish all or none, in their order.
 
     Returns:
-        What each recipient is charged, to be kept in ``recipients.credits``: 1, or 0 if the plan is not metered.
-
-    Raises:
-        InsufficientCredits: The balance does not cover them.
+        For each wish what a recipient is charged, to be kept in ``recipients.credits``: 1, or 0 if the plan is not
+        metered; or that the balance does not cover it.
     """
-    row = await _spend(
-        system,
-        connection,
-        organization_id,
-        kind="email",
-        entry="reserve",
-        amount=recipients,
+    available = await _available(system, connection, {one.organization_id for one in wishes})
+    results: list[int | InsufficientCredits] = []
+    rows: list[EntryRow] = []
+    for wish in wishes:
+        left = available[wish.organization_id]
+        if left is not None and left < wish.recipients:
+            results.append(insufficient("email", wish.recipients, left))
+            continue
+        if left is not None:
+            available[wish.organization_id] = left - wish.recipients
+        results.append(0 if left is None else 1)
+        if wish.recipients:
+            rows.append(_reservation(wish, cause, system.now(), metered=left is not None))
+    if moving := [row for row in rows if row.reserved]:
+        await queries.shift(connection, moving)
+    if rows:
+        await queries.insert_entries(connection, rows)
+    return results
+
+
+async def _available(
+    system: System, connection: AsyncConnection, organization_ids: Collection[str]
+) -> dict[str, int | None]:
+    """The email credits of each, locked until the transaction ends; None: its plan is not metered."""
+    found: dict[str, int | None] = {}
+    for organization_id in sorted(organization_ids):
+        if (await subscriptions.current(system, connection, organization_id)).plan.unmetered:
+            found[organization_id] = None
+            continue
+        balance = (await queries.lock_balances(connection, organization_id)).get("email")
+        found[organization_id] = balance.available if balance else 0
+    return found
+
+
+def _reservation(wish: Wish, cause: str, now: datetime, *, metered: bool) -> EntryRow:
+    return postings.entry_row(
+        wish.organization_id,
+        "email",
+        "reserve",
+        wish.recipients,
         cause=cause,
-        reference=reference,
+        now=now,
+        credits=wish.recipients if metered else 0,
+        reference=wish.reference,
     )
-    return 1 if row.reserved else 0
 
 
 async def reserve_covered(system: System, connection: AsyncConnection, organization_id: str, recipients: int) -> int:
@@ -148,7 +190,11 @@ async def _insufficient(
     connection: AsyncConnection, organization_id: str, kind: CreditType, needed: int
 ) -> InsufficientCredits:
     balance = (await queries.balances(connection, organization_id)).get(kind)
-    available = balance.available if balance else 0
+    return insufficient(kind, needed, balance.available if balance else 0)
+
+
+def insufficient(kind: CreditType, needed: int, available: int) -> InsufficientCredits:
+    """What to answer when a balance does not cover what is needed."""
     message = f"{needed} needed, {available} available"
     return InsufficientCredits(
         f"{kind} credits: {message}.",

@@ -15,8 +15,8 @@ from postmta_ctl.errors import PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.explain import queries
 from postmta_ctl.features.explain.schemas import AttemptsToday, Refusal
+from postmta_ctl.features.messages import places
 from postmta_ctl.features.messages.compose import NewMessage
-from postmta_ctl.features.messages.service import placed
 from postmta_ctl.features.queues import queries as queues
 from postmta_ctl.features.queues.holds import is_held
 from postmta_ctl.features.security.auto_block.block_queries import stops
@@ -79,7 +79,7 @@ async def place(
 ) -> tuple[NewMessage, list[Refusal]]:
     """The message with the pool that it leaves from, and why it would not be accepted."""
     try:
-        return await placed(connection, principal, message), []
+        return places.place(message, await places.find_places(connection, principal.organization_id, [message])), []
     except PostMTAError as error:
         code = error.errors[0].code if error.errors else error.code
         return message, [Refusal(by="postmta", code=code, text=error.detail)]

@@ -37,6 +37,11 @@ class NewRecipient(msgspec.Struct, frozen=True, kw_only=True):
     """What suppressions are kept by."""
     status: str = "queued"
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it will be sent to."""
+        return self.status == "queued"
+
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that may be stored once its domain and vMTA are known to be the organization's."""
@@ -60,7 +65,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def waiting(self) -> tuple[NewRecipient, ...]:
         """The recipients that it will be sent to."""
-        return tuple(one for one in self.recipients if one.status == "queued")
+        return tuple(one for one in self.recipients if one.is_waiting)
 
     def without(self, suppressed: Collection[str]) -> NewMessage:
         """The same message, not to be sent to these addresses (dedupe keys)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, func, insert, select
+from sqlalchemy import ColumnElement, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import first_id
@@ -18,17 +18,13 @@ from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
 from postmta_ctl.store import rollups
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import (
-    domains,
     events,
     idempotency_keys,
     message_contents,
     message_tags,
     messages,
     outbox,
-    pool_domains,
-    pools,
     recipients,
-    vmtas,
 )
 
 _ID_DRIFT = timedelta(seconds=1)
@@ -49,130 +45,99 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     created_before: datetime | None = None
 
 
-class SendingDomain(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified domain that mail comes from."""
+class Stored(msgspec.Struct, frozen=True):
+    """A message as it is stored."""
 
-    id: str
-    pool: str | None
-    """Name of the pool that its mail leaves from, unless the message says another."""
+    organization_id: str
+    message: NewMessage
+    batch_id: str | None
+    credits: int
+    """What was reserved for each recipient."""
 
 
-class IdempotentAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The first answer to a request that carried an Idempotency-Key."""
 
+    key: str
     fingerprint: bytes
-    status_code: int
     answer: bytes
+    created_at: datetime
 
 
-async def sending_domain(connection: AsyncConnection, organization_id: str, name: str) -> SendingDomain | None:
-    """The organization's verified domain of this name with the pool that its mail leaves from: one look-up."""
-    same = (pool_domains.c.organization_id == domains.c.organization_id, pool_domains.c.domain == domains.c.name)
-    query = (
-        select(domains.c.id, pools.c.name.label("pool"))
-        .outerjoin(pool_domains, and_(*same))
-        .outerjoin(pools, pools.c.id == pool_domains.c.pool_id)
-        .where(domains.c.organization_id == organization_id, domains.c.name == name, domains.c.status == "verified")
-    )
-    row = (await connection.execute(query)).mappings().one_or_none()
-    return None if row is None else SendingDomain(**row)
+async def insert_messages(connection: AsyncConnection, stored: Sequence[Stored]) -> None:
+    """Store messages: rows, contents and recipients, an outbox row for each that is sent to, tags and counts."""
+    people = [(one, each) for one in stored for each in one.message.recipients]
+    await _insert(connection, messages, [_message_row(one) for one in stored])
+    await _insert(connection, message_contents, [_content_row(one.message) for one in stored])
+    await _insert(connection, recipients, [_recipient_row(one, each) for one, each in people])
+    await _insert(connection, outbox, [_outbox_row(one.message, each) for one, each in people if each.is_waiting])
+    await _insert(connection, message_tags, [row for one in stored for row in _tag_rows(one)])
+    await rollups.count(connection, [_queued(one, each) for one, each in people])
 
 
-async def has_pool(connection: AsyncConnection, organization_id: str, name: str) -> bool:
-    """Whether the organization has a pool of this name."""
-    query = select(pools.c.id).where(pools.c.organization_id == organization_id, pools.c.name == name)
-    return await connection.scalar(query) is not None
+async def _insert(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        await connection.execute(insert(table), rows)
 
 
-async def has_vmta(connection: AsyncConnection, organization_id: str, name: str) -> bool:
-    """Whether the organization has a vMTA of this name."""
-    query = select(vmtas.c.id).where(vmtas.c.organization_id == organization_id, vmtas.c.name == name)
-    return (await connection.execute(query)).one_or_none() is not None
+def _content_row(message: NewMessage) -> dict[str, Any]:
+    return {"message_id": message.id, "content": _content.encode(message.content)}
 
 
-async def insert_messages(
-    connection: AsyncConnection,
-    organization_id: str,
-    accepted: Sequence[NewMessage],
-    batch_id: str | None = None,
-    *,
-    credits: int,
-) -> None:
-    """Store messages: their rows, contents and recipients, an outbox row for each that is sent to, and counts.
-
-    Args:
-        connection: The transaction.
-        organization_id: Whose they are.
-        accepted: The messages.
-        batch_id: Kept with each of them.
-        credits: What was reserved for each recipient.
-    """
-    rows = [_message_row(organization_id, message, batch_id) for message in accepted]
-    await connection.execute(insert(messages), rows)
-    contents = [{"message_id": one.id, "content": _content.encode(one.content)} for one in accepted]
-    await connection.execute(insert(message_contents), contents)
-    people = [(message, one) for message in accepted for one in message.recipients]
-    await connection.execute(
-        insert(recipients),
-        [
-            {
-                "id": one.id,
-                "message_id": message.id,
-                "organization_id": organization_id,
-                "address": one.address,
-                "mailbox": one.key,
-                "kind": one.kind,
-                "status": one.status,
-                "status_at": message.created_at,
-                "credits": credits if one.status == "queued" else 0,
-                "credit_state": "reserved" if one.status == "queued" else None,
-            }
-            for message, one in people
-        ],
-    )
-    due = [
-        {"recipient_id": one.id, "message_id": message.id, "due_at": message.scheduled_at or message.created_at}
-        for message in accepted
-        for one in message.waiting
-    ]
-    if due:
-        await connection.execute(insert(outbox), due)
-    tags = [
-        {"organization_id": organization_id, "tag": tag, "message_id": message.id}
-        for message in accepted
-        for tag in sorted(set(message.request.tags))
-    ]
-    if tags:
-        await connection.execute(insert(message_tags), tags)
-    await rollups.count(connection, [_queued(organization_id, message, one, batch_id) for message, one in people])
+def _recipient_row(stored: Stored, recipient: NewRecipient) -> dict[str, Any]:
+    return {
+        "id": recipient.id,
+        "message_id": stored.message.id,
+        "organization_id": stored.organization_id,
+        "address": recipient.address,
+        "mailbox": recipient.key,
+        "kind": recipient.kind,
+        "status": recipient.status,
+        "status_at": stored.message.created_at,
+        "credits": stored.credits if recipient.is_waiting else 0,
+        "credit_state": "reserved" if recipient.is_waiting else None,
+    }
 
 
-def _queued(organization_id: str, message: NewMessage, recipient: NewRecipient, batch_id: str | None) -> Fact:
-    domain = domain_of(recipient.address)
+def _outbox_row(message: NewMessage, recipient: NewRecipient) -> dict[str, Any]:
+    return {
+        "recipient_id": recipient.id,
+        "message_id": message.id,
+        "due_at": message.scheduled_at or message.created_at,
+    }
+
+
+def _tag_rows(stored: Stored) -> Iterator[dict[str, Any]]:
+    for tag in sorted(set(stored.message.request.tags)):
+        yield {"organization_id": stored.organization_id, "tag": tag, "message_id": stored.message.id}
+
+
+def _queued(stored: Stored, recipient: NewRecipient) -> Fact:
+    message, domain = stored.message, domain_of(recipient.address)
     return Fact(
-        organization_id=organization_id,
+        organization_id=stored.organization_id,
         type="message.queued",
         at=message.created_at,
         sending_domain=message.sender.domain,
         recipient_domain=domain,
         provider=well_known(domain) or OTHER,
         tags=tuple(message.request.tags),
-        batch=batch_id or "",
+        batch=stored.batch_id or "",
     )
 
 
-def _message_row(organization_id: str, message: NewMessage, batch_id: str | None) -> dict[str, Any]:
-    request = message.request
+def _message_row(stored: Stored) -> dict[str, Any]:
+    message, request = stored.message, stored.message.request
     return {
         "id": message.id,
-        "organization_id": organization_id,
+        "organization_id": stored.organization_id,
         "sender": message.sender.address,
         "domain": message.sender.domain,
         "subject": request.subject,
         "status": message.status,
         "tags": request.tags,
         "campaign": message.campaign,
-        "batch_id": batch_id,
+        "batch_id": stored.batch_id,
         "vmta": request.vmta,
         "pool": message.pool,
         "metadata": request.metadata,
@@ -184,21 +149,27 @@ def _message_row(organization_id: str, message: NewMessage, batch_id: str | None
     }
 
 
-async def idempotent_answer(
-    connection: AsyncConnection, organization_id: str, route: str, key: str
-) -> IdempotentAnswer | None:
-    """The answer that was given to this key before."""
+async def kept_answers(
+    connection: AsyncConnection, organization_id: str, route: str, keys: Collection[str]
+) -> list[KeptAnswer]:
+    """The answers that were given to these keys before."""
     table = idempotency_keys.c
-    query = select(table.fingerprint, table.status_code, table.answer).where(
-        table.organization_id == organization_id, table.route == route, table.key == key
+    query = select(table.key, table.fingerprint, table.answer, table.created_at).where(
+        table.organization_id == organization_id, table.route == route, table.key.in_(keys)
     )
-    row = (await connection.execute(query)).mappings().one_or_none()
-    return None if row is None else IdempotentAnswer(**row)
+    return [KeptAnswer(**row) for row in (await connection.execute(query)).mappings()]
 
 
-async def keep_answer(connection: AsyncConnection, **values: Any) -> None:
-    """Keep the first answer to a key."""
-    await connection.execute(insert(idempotency_keys).values(**values))
+async def forget_keys(connection: AsyncConnection, organization_id: str, route: str, keys: Collection[str]) -> None:
+    """Drop the answers to these keys."""
+    table = idempotency_keys.c
+    mine = (table.organization_id == organization_id, table.route == route)
+    await connection.execute(idempotency_keys.delete().where(*mine, table.key.in_(keys)))
+
+
+async def keep_answers(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    """Keep the first answers to keys."""
+    await _insert(connection, idempotency_keys, rows)
 
 
 async def page_of_messages(

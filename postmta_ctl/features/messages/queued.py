@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from postmta_ctl.features.messages.compose import NewMessage
+from postmta_ctl.features.messages.queries import Stored
 
 
-def queued_events(organization_id: str, accepted: Sequence[NewMessage]) -> Iterator[dict[str, Any]]:
+def queued_events(stored: Stored) -> Iterator[dict[str, Any]]:
     """An event for each recipient that it will be sent to, by the column names of ``events``."""
-    for message in accepted:
-        for recipient in message.waiting:
-            yield {
-                "organization_id": organization_id,
-                "message_id": message.id,
-                "recipient_id": recipient.id,
-                "recipient": recipient.address,
-                "type": "message.queued",
-                "occurred_at": message.created_at,
-                "campaign": message.campaign,
-            }
+    message = stored.message
+    for recipient in message.waiting:
+        yield {
+            "organization_id": stored.organization_id,
+            "message_id": message.id,
+            "recipient_id": recipient.id,
+            "recipient": recipient.address,
+            "type": "message.queued",
+            "occurred_at": message.created_at,
+            "campaign": message.campaign,
+        }

@@ -8,6 +8,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from postmta_ctl.features.messages import cancelling, service, simulation
+from postmta_ctl.features.messages.idempotency import Answer, idempotency
 from postmta_ctl.features.messages.queries import Filters
 from postmta_ctl.features.messages.schemas import (
     Accepted,
@@ -42,7 +43,7 @@ async def send_message(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """202 means that the message survives a crash of this service. Send an Idempotency-Key to retry safely."""
-    once = service.idempotency(idempotency_key, "messages/send", await request.body())
+    once = idempotency(idempotency_key, "messages/send", await request.body())
     return _answered(await service.send(system, principal, data, once))
 
 
@@ -61,11 +62,11 @@ async def send_batch(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Look at each result: 202 says that the batch was judged, not that all of it was accepted."""
-    once = service.idempotency(idempotency_key, "messages/batch", await request.body())
+    once = idempotency(idempotency_key, "messages/batch", await request.body())
     return _answered(await service.send_batch(system, principal, data, once))
 
 
-def _answered(answer: service.Answer) -> Response[bytes]:
+def _answered(answer: Answer) -> Response[bytes]:
     headers = {"Idempotent-Replayed": "true"} if answer.is_replay else None
     return Response(answer.body, status_code=202, media_type="application/json", headers=headers)
 

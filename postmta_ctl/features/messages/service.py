@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.domain_names import parse_mail_domain
-from postmta_ctl.errors import Conflict, DomainNotVerified, InvalidRequest, NotFound, PostMTAError
+from postmta_ctl.errors import InvalidRequest, NotFound, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
-from postmta_ctl.features.credits import account
 from postmta_ctl.features.fields import Fields, field_error, field_with_nul
-from postmta_ctl.features.messages import queries
+from postmta_ctl.features.messages import accepting, queries
+from postmta_ctl.features.messages.accepting import Ask
 from postmta_ctl.features.messages.compose import NewMessage
-from postmta_ctl.features.messages.happenings import record
+from postmta_ctl.features.messages.idempotency import LIFETIME, Answer, Idempotency
 from postmta_ctl.features.messages.queries import Filters
-from postmta_ctl.features.messages.queued import queued_events
 from postmta_ctl.features.messages.schemas import (
     Accepted,
     AcceptedRecipient,
@@ -34,42 +30,11 @@ from postmta_ctl.features.messages.schemas import (
     TimelineEntry,
 )
 from postmta_ctl.features.messages.templated import composed
-from postmta_ctl.features.suppressions.service import key_of, suppressed
-from postmta_ctl.features.webhooks.outbox import announce_mail
+from postmta_ctl.features.suppressions.service import key_of
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
 
-IDEMPOTENCY_LIFETIME = timedelta(hours=24)
-MAX_KEY = 255
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The bytes of an answer, and whether they were given before."""
-
-    body: bytes
-    is_replay: bool = False
-
-
-class Idempotency(msgspec.Struct, frozen=True):
-    """The key of a request, the route it stands for, and what tells the request from another one."""
-
-    key: str
-    route: str
-    fingerprint: bytes
-
-
-def idempotency(key: str | None, route: str, body: bytes) -> Idempotency | None:
-    """Read the Idempotency-Key of a request.
-
-    Raises:
-        InvalidRequest: The key is empty or too long.
-    """
-    if key is None:
-        return None
-    if not 1 <= len(key) <= MAX_KEY:
-        raise InvalidRequest.of("Idempotency-Key", f"has 1 to {MAX_KEY} characters")
-    return Idempotency(key, route, hashlib.sha256(body).digest())
 
 
 async def send(system: System, principal: Principal, request: SendRequest, once: Idempotency | None) -> Answer:
@@ -84,13 +49,18 @@ async def send(system: System, principal: Principal, request: SendRequest, once:
     (message,) = await composed(system, principal, [request])
     if isinstance(message, PostMTAError):
         raise message
+    return await accepting.accept(system, single(principal, message, once))
 
-    async def work(connection: AsyncConnection) -> Accepted:
-        ready = await placed(connection, principal, message)
-        (accepted,) = await _accept(system, connection, principal, [ready])
-        return _accepted(accepted)
 
-    return await _once(system, principal, once, work)
+def single(principal: Principal, message: NewMessage, once: Idempotency | None = None) -> Ask:
+    """The request to accept one message."""
+    return Ask(
+        organization_id=principal.organization_id,
+        messages=[message],
+        answer=lambda judged: _accepted(*judged),
+        once=once,
+        all_or_none=True,
+    )
 
 
 async def accept(system: System, connection: AsyncConnection, principal: Principal, message: NewMessage) -> None:
@@ -100,7 +70,9 @@ async def accept(system: System, connection: AsyncConnection, principal: Princip
         DomainNotVerified: The From domain is not a verified domain of the organization.
         InsufficientCredits: The balance does not cover its recipients.
     """
-    await _accept(system, connection, principal, [await placed(connection, principal, message)])
+    (result,) = await accepting.accept_all(system, connection, [single(principal, message)])
+    if isinstance(result, PostMTAError):
+        raise result
 
 
 async def send_batch(system: System, principal: Principal, request: BatchRequest, once: Idempotency | None) -> Answer:
@@ -113,54 +85,20 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
     """
     ready = await composed(system, principal, [_read_item(raw) for raw in request.messages])
 
-    async def work(connection: AsyncConnection) -> BatchAccepted:
-        judged = [await _judged(connection, principal, one) for one in ready]
-        good = [one for one in judged if isinstance(one, NewMessage)]
-        accepted = iter(await _accept(system, connection, principal, good, request.batch_id) if good else ())
-        settled = (next(accepted) if isinstance(one, NewMessage) else one for one in judged)
-        results = [_result(index, one) for index, one in enumerate(settled)]
-        return BatchAccepted(
-            batch_id=request.batch_id, accepted=len(good), rejected=len(judged) - len(good), results=results
-        )
-
-    return await _once(system, principal, once, work)
-
-
-async def _accept(
-    system: System,
-    connection: AsyncConnection,
-    principal: Principal,
-    good: list[NewMessage],
-    batch_id: str | None = None,
-) -> list[NewMessage]:
-    """Store the messages, with those recipients marked that must not get them."""
-    organization_id = principal.organization_id
-    held_back = await suppressed(connection, organization_id, {one.key for each in good for one in each.recipients})
-    accepted = [message.without(held_back) for message in good]
-    credits = await _reserve(system, connection, principal, accepted, reference=batch_id or good[0].id)
-    await queries.insert_messages(connection, organization_id, accepted, batch_id, credits=credits)
-    await _announce(connection, principal, accepted)
-    ended = [one.id for message in accepted for one in message.recipients if one.status == "suppressed"]
-    await record(connection, ended, "message.suppressed", good[0].created_at)
-    system.metrics.accepted.inc(sum(len(message.recipients) for message in accepted))
-    return accepted
-
-
-async def _announce(connection: AsyncConnection, principal: Principal, accepted: list[NewMessage]) -> None:
-    events = list(queued_events(principal.organization_id, accepted))
-    await announce_mail(connection, events, accepted[0].created_at)
-
-
-async def _reserve(
-    system: System, connection: AsyncConnection, principal: Principal, accepted: list[NewMessage], *, reference: str
-) -> int:
-    """Reserve a credit for each recipient that it is sent to; what each is charged."""
-    recipients = sum(len(one.waiting) for one in accepted)
-    if recipients == 0:
-        return 0
-    return await account.reserve(
-        system, connection, principal.organization_id, recipients, cause="send", reference=reference
+    ask = Ask(
+        organization_id=principal.organization_id,
+        messages=ready,
+        answer=lambda judged: _batch_accepted(request.batch_id, judged),
+        once=once,
+        batch_id=request.batch_id,
     )
+    return await accepting.accept(system, ask)
+
+
+def _batch_accepted(batch_id: str | None, judged: Sequence[NewMessage | PostMTAError]) -> BatchAccepted:
+    good = sum(isinstance(one, NewMessage) for one in judged)
+    results = [_result(index, one) for index, one in enumerate(judged)]
+    return BatchAccepted(batch_id=batch_id, accepted=good, rejected=len(judged) - good, results=results)
 
 
 def _read_item(raw: Any) -> SendRequest | PostMTAError:
@@ -173,96 +111,20 @@ def _read_item(raw: Any) -> SendRequest | PostMTAError:
         return InvalidRequest(f"{found.field}: {found.message}", errors=(found,))
 
 
-async def _judged(
-    connection: AsyncConnection, principal: Principal, message: NewMessage | PostMTAError
-) -> NewMessage | PostMTAError:
-    if isinstance(message, PostMTAError):
-        return message
-    try:
-        return await placed(connection, principal, message)
-    except PostMTAError as error:
-        return error
-
-
 def _result(index: int, one: NewMessage | PostMTAError) -> BatchResult:
     if isinstance(one, NewMessage):
         return BatchResult(index=index, status=one.status, message=_accepted(one))
     return BatchResult(index=index, status="rejected", code=one.code, detail=one.detail, errors=one.errors)
 
 
-async def _once(
-    system: System,
-    principal: Principal,
-    once: Idempotency | None,
-    work: Callable[[AsyncConnection], Awaitable[msgspec.Struct]],
-) -> Answer:
-    """Do the work and keep its answer under the key, in one transaction; or give the answer that was kept."""
-    try:
-        async with system.db.transaction() as connection:
-            if once is not None and (earlier := await _earlier(connection, principal, once)):
-                return earlier
-            answer = msgspec.json.encode(await work(connection))
-            if once is not None:
-                await _keep(connection, principal, once, answer, system.now())
-            return Answer(answer)
-    except IntegrityError as error:
-        if once is None:
-            raise
-        raise Conflict("A request with this Idempotency-Key is in progress.", code="idempotency_conflict") from error
-
-
-async def _earlier(connection: AsyncConnection, principal: Principal, once: Idempotency) -> Answer | None:
-    kept = await queries.idempotent_answer(connection, principal.organization_id, once.route, once.key)
-    if kept is None:
-        return None
-    if kept.fingerprint != once.fingerprint:
-        raise InvalidRequest.of("Idempotency-Key", "was used for another request", code="idempotency_key_reused")
-    return Answer(kept.answer, is_replay=True)
-
-
-async def _keep(
-    connection: AsyncConnection, principal: Principal, once: Idempotency, answer: bytes, now: datetime
-) -> None:
-    await queries.keep_answer(
-        connection,
-        organization_id=principal.organization_id,
-        route=once.route,
-        key=once.key,
-        fingerprint=once.fingerprint,
-        status_code=202,
-        answer=answer,
-        created_at=now,
-    )
-
-
 async def forget_answers(system: System) -> None:
     """Drop idempotency records that have had their day."""
     async with system.db.transaction() as connection:
-        await queries.forget_answers(connection, system.now() - IDEMPOTENCY_LIFETIME)
+        await queries.forget_answers(connection, system.now() - LIFETIME)
 
 
-async def placed(connection: AsyncConnection, principal: Principal, message: NewMessage) -> NewMessage:
-    """The message with the pool that it leaves from, if it comes from what is the organization's.
-
-    Raises:
-        DomainNotVerified: The From domain is none of its verified ones.
-        InvalidRequest: It has no such vMTA or pool, or both are given.
-    """
-    organization_id, request = principal.organization_id, message.request
-    domain = await queries.sending_domain(connection, organization_id, message.sender.domain)
-    if domain is None:
-        raise DomainNotVerified(f"from: {message.sender.domain} is not a verified domain of your organization.")
-    if request.vmta is not None and request.pool is not None:
-        raise InvalidRequest.of("pool", "give either a vMTA or a pool")
-    if request.vmta is not None and not await queries.has_vmta(connection, organization_id, request.vmta):
-        raise InvalidRequest.of("vmta", "there is no vMTA of this name", code="vmta_unknown")
-    if request.pool is not None and not await queries.has_pool(connection, organization_id, request.pool):
-        raise InvalidRequest.of("pool", "there is no pool of this name", code="pool_unknown")
-    pool = None if request.vmta is not None else request.pool or domain.pool
-    return msgspec.structs.replace(message, pool=pool)
-
-
-def _accepted(message: NewMessage) -> Accepted:
+def _accepted(message: NewMessage | PostMTAError) -> Accepted:
+    assert isinstance(message, NewMessage)  # what is wrong was told instead
     return Accepted(
         id=message.id,
         status=message.status,

@@ -10,10 +10,10 @@ from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.messages.compose import NewMessage, NewRecipient, new_message
+from postmta_ctl.features.messages.places import find_places, place
 from postmta_ctl.features.messages.relay import relay_item
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
-from postmta_ctl.features.messages.service import placed
 from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation
 from postmta_ctl.features.messages.templated import composed
@@ -42,7 +42,7 @@ async def simulate(system: System, principal: Principal, request: SendRequest) -
     if isinstance(message, PostMTAError):
         raise message
     async with system.db.reading() as connection:
-        message = await placed(connection, principal, message)
+        message = place(message, await find_places(connection, principal.organization_id, [message]))
         held_back = await suppressed(connection, principal.organization_id, {one.key for one in message.recipients})
         release = await releases.latest(connection)
         if release is None:

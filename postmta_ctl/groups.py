@@ -1,0 +1,69 @@
+"""Doing together what arrives together.
+
+While one group is being worked on the next one gathers, so nobody waits for a timer: a request that is alone is done
+at once, and the busier it gets, the larger the groups become.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Groups(Generic[Item, Result]):
+    """Gathers items and hands them to one piece of work at a time.
+
+    Args:
+        limit: The most items of a group.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def do(self, item: Item, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> Result:
+        """Have the item done with those that wait beside it, and return or raise what came of it.
+
+        Whoever stops waiting takes nothing away from the others: the item is done all the same.
+
+        Args:
+            item: What is to be done.
+            work: Does a group; a result or an exception for each item. What it raises is everybody's.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._worker is None or self._worker.done():
+            # A context of its own: what it logs is not about the request that happened to be first.
+            self._worker = asyncio.create_task(self._work_off(work), context=contextvars.Context())
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until nothing is waiting."""
+        if self._worker is not None and not self._worker.done():
+            await asyncio.wait([self._worker])
+
+    async def _work_off(self, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            try:
+                results = await work([item for item, _ in group])
+            except Exception as error:
+                results = [error] * len(group)
+            for (_, future), result in zip(group, results, strict=True):
+                _settle(future, result)
+
+
+def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    if future.done():
+        return  # who asked has gone
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
