@@ -54,6 +54,22 @@ def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
     assert wrong == []
 
 
+CLIENT_MAY_ALSO = {"profile", "drift", "publish", "rollout"}
+"""Modules that define an answer beside what makes it."""
+
+
+def test_the_client_knows_what_goes_over_the_wire_and_no_more() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {'.'.join(target)}"
+        for path in modules()
+        if path.relative_to(PACKAGE).parts[0] == "client"
+        for target in own(path)
+        if target[0] not in {"client", "core", "errors"}
+        and not (target[0] == "features" and (set(target) & {"schemas", *CLIENT_MAY_ALSO} or "_schemas" in str(target)))
+    ]
+    assert wrong == []
+
+
 def test_pure_packages_do_no_io() -> None:
     banned = {"sqlalchemy", "aiohttp", "httpx", "socket", "asyncio", "subprocess", "litestar", "time", "random"}
     wrong = [

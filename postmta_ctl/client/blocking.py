@@ -1,0 +1,80 @@
+"""The client that waits for each answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal, TypeVar
+
+import httpx
+
+from postmta_ctl.client.calls import Blocking, Call, Tagged
+from postmta_ctl.client.connection import TIMEOUT, USUAL, http_options
+from postmta_ctl.client.conversation import Conversation, converse
+from postmta_ctl.client.groups.everything import Everything
+from postmta_ctl.client.retries import Retries
+
+T = TypeVar("T")
+
+
+class Client(Everything[Blocking]):
+    """All operations of the API. Threads may share one.
+
+    Args:
+        base_url: Where the API is, such as ``https://mail.example.com``.
+        api_key: An API key.
+        access_token: Of a login, instead of a key.
+        timeout: Seconds to wait for the connection, and for each part of the answer.
+        retries: When requests are made again.
+        http: A connection to use instead of one of its own; it stays open.
+    """
+
+    is_async: Literal[False] = False
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        api_key: str | None = None,
+        *,
+        access_token: str | None = None,
+        timeout: float = TIMEOUT,
+        retries: Retries = USUAL,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self._http = http or httpx.Client(**http_options(base_url, api_key, access_token, timeout))
+        self._is_own, self._retries = http is None, retries
+        super().__init__(self)
+
+    def run(self, call: Call[T]) -> Tagged[T]:
+        """Make a call.
+
+        Raises:
+            ClientError: See ``client.errors``.
+        """
+        conversation: Conversation[T] = converse(call, self._http, self._retries)
+        step = next(conversation)
+        while True:
+            try:
+                step = conversation.send(self._do(step))
+            except StopIteration as end:
+                result: Tagged[T] = end.value
+                return result
+
+    def _do(self, step: httpx.Request | float) -> httpx.Response | httpx.TransportError | None:
+        if isinstance(step, float):
+            time.sleep(step)
+            return None
+        try:
+            return self._http.send(step)
+        except httpx.TransportError as error:
+            return error
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._is_own:
+            self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

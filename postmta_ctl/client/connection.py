@@ -1,0 +1,31 @@
+"""What both clients need to reach the API."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from postmta_ctl.client.retries import Retries
+
+TIMEOUT = 30.0
+"""Seconds. Publishing waits for every node, so it may need more."""
+
+
+def http_options(base_url: str, api_key: str | None, access_token: str | None, timeout: float) -> dict[str, Any]:
+    """Arguments of httpx's clients.
+
+    Args:
+        base_url: Where the API is, such as ``https://mail.example.com``.
+        api_key: An API key.
+        access_token: Of a login, instead of a key.
+        timeout: Seconds to wait for the connection, and for each part of the answer.
+    """
+    headers = {"User-Agent": f"postmta-client/{version('postmta-ctl')}"}
+    if api_key is not None:
+        headers["X-API-Key"] = api_key
+    if access_token is not None:
+        headers["Authorization"] = f"Bearer {access_token}"
+    return {"base_url": base_url, "headers": headers, "timeout": timeout, "follow_redirects": False}
+
+
+USUAL = Retries()
