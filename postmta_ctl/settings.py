@@ -232,6 +232,11 @@ def foreign_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
+def named_variable(name: str) -> str | None:
+    """A variable of the environment that a file refers to by name; None when it is not set."""
+    return os.environ.get(name)
+
+
 def _from_file(name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(name).read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from postmta_ctl.cli.logs import logs
 from postmta_ctl.cli.node import node
 from postmta_ctl.cli.policy import policy
 from postmta_ctl.cli.serve import serve
+from postmta_ctl.cli.state import apply, export
 from postmta_ctl.cli.user import user
 from postmta_ctl.cli.warmup import warmup
 from postmta_ctl.errors import PostMTAError
@@ -27,7 +28,7 @@ def cli() -> None:
     """PostMTA: the control plane for KumoMTA."""
 
 
-for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, sandbox, agent):
+for command in (serve, demo, policy, explain, node, logs, db, user, warmup, importing, export, apply, sandbox, agent):
     cli.add_command(command)
 # Under both names: it is asked as often by who looks after mail as by who looks after the policy.
 policy.add_command(explain)

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "compiler": {"core", "compiler", "resources"},
     "luavm": {"core", "compiler", "luavm", "resources"},
     "importing": {"core", "compiler", "importing"},
+    "declarative": {"core", "compiler", "declarative"},
     "sandbox": {"core", "compiler", "luavm", "sandbox", "resources"},
     "store": {"core", "errors", "store"},
     "clients": {"core", "errors", "clients"},

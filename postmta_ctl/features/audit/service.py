@@ -49,7 +49,7 @@ async def record(
         connection,
         EntryRow(
             id=new_id(now),
-            organization_id=organization_id or (principal.organization_id if principal else None),
+            organization_id=organization_id or (principal.organization_id if principal else None) or None,
             actor_kind=_kind(principal),
             actor_id=(principal.user_id or principal.api_key_id) if principal else None,
             actor=principal.name if principal else actor,

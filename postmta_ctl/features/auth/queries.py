@@ -113,3 +113,8 @@ async def set_password(connection: AsyncConnection, user_id: str, password_hash:
 async def touch_login(connection: AsyncConnection, user_id: str, now: datetime) -> None:
     """Note when the user last logged in."""
     await connection.execute(update(users).where(users.c.id == user_id).values(last_login_at=now))
+
+
+async def rename_organization(connection: AsyncConnection, organization_id: str, name: str) -> None:
+    """Give an organization another name."""
+    await connection.execute(update(organizations).where(organizations.c.id == organization_id).values(name=name))

@@ -31,6 +31,15 @@ from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
 
 
+def read_update(values: dict[str, Any]) -> DomainUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, DomainUpdate)
+
+
 async def create(system: System, principal: Principal, data: DomainCreate) -> Domain:
     """Claim a domain and make its DKIM keys. Any organization may claim any domain: proof comes with verification.
 

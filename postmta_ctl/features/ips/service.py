@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
@@ -43,6 +45,24 @@ async def require_assigned(connection: AsyncConnection, organization_id: str, ad
         message = "this address is not assigned to your organization; ask the operators of this installation"
         raise InvalidRequest.of("ip_address", message, code="ip_not_assigned")
     return address
+
+
+def read_create(values: dict[str, Any]) -> IpCreate:
+    """What is to be listed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, IpCreate)
+
+
+def read_update(values: dict[str, Any]) -> IpUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, IpUpdate)
 
 
 async def add(system: System, principal: Principal, data: IpCreate) -> Ip:

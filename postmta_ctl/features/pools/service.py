@@ -40,6 +40,15 @@ def read_create(values: dict[str, Any]) -> PoolCreate:
     return msgspec.convert(values, PoolCreate)
 
 
+def read_update(values: dict[str, Any]) -> PoolUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, PoolUpdate)
+
+
 async def create(system: System, principal: Principal, data: PoolCreate) -> Pool:
     """Make a pool.
 

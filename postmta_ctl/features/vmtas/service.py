@@ -39,6 +39,15 @@ def read_create(values: dict[str, Any]) -> VmtaCreate:
     return msgspec.convert(values, VmtaCreate)
 
 
+def read_update(values: dict[str, Any]) -> VmtaUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, VmtaUpdate)
+
+
 async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta:
     """Make a vMTA for the organization.
 

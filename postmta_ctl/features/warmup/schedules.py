@@ -26,6 +26,24 @@ MAX_SCHEDULES = 100
 """Of one organization."""
 
 
+def read_create(values: dict[str, Any]) -> ScheduleCreate:
+    """What is to be made, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, ScheduleCreate)
+
+
+def read_update(values: dict[str, Any]) -> ScheduleUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, ScheduleUpdate)
+
+
 async def list_schedules(system: System, principal: Principal) -> Schedules:
     """Ours and the organization's."""
     ours = [

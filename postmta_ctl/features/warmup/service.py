@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +21,15 @@ from postmta_ctl.features.warmup import beginning, count_queries, governor, quer
 from postmta_ctl.features.warmup.schemas import WarmupStart, WarmupStatus
 from postmta_ctl.features.warmup.status import status_of
 from postmta_ctl.system import System
+
+
+def read_start(values: dict[str, Any]) -> WarmupStart:
+    """What is to begin, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, WarmupStart)
 
 
 async def start(system: System, principal: Principal, vmta_id: str, data: WarmupStart) -> WarmupStatus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +23,24 @@ from postmta_ctl.system import System
 
 MAX_RULES = 50
 """Of an organization: each is judged twice a minute."""
+
+
+def read_create(values: dict[str, Any]) -> RuleCreate:
+    """What is to be made, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, RuleCreate)
+
+
+def read_update(values: dict[str, Any]) -> RuleUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, RuleUpdate)
 
 
 async def create(system: System, principal: Principal, data: RuleCreate) -> Rule:
@@ -126,12 +146,18 @@ async def _save(
 
 
 async def delete(system: System, principal: Principal, rule_id: str, unchanged: Condition) -> None:
-    """Delete a rule, and lift its blocks, which stay in the history.
+    """Delete a rule, and lift its blocks, which stay in the history; nodes are told at once.
 
     Raises:
         NotFound: The organization has no such rule.
         PreconditionFailed: It is another than the caller knows.
     """
+    await remove(system, principal, rule_id, unchanged)
+    await ending.tell_nodes(system)
+
+
+async def remove(system: System, principal: Principal, rule_id: str, unchanged: Condition) -> None:
+    """Delete a rule as :func:`delete` does, within a larger transaction: telling the nodes is left to the caller."""
     async with system.db.transaction() as connection:
         row = await _found(connection, principal, rule_id, lock=True)
         before = _shown(row)
@@ -141,7 +167,6 @@ async def delete(system: System, principal: Principal, rule_id: str, unchanged: 
         await queries.delete_rule(connection, row.id)
         now = system.now()
         await audit.record(connection, principal, "auto_block_rule.deleted", row.id, before=before, now=now)
-    await ending.tell_nodes(system)
 
 
 async def _found(connection: AsyncConnection, principal: Principal, rule_id: str, *, lock: bool = False) -> RuleRow:

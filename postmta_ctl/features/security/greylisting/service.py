@@ -55,6 +55,15 @@ _FIGURES: dict[Outcome, str] = {
 }
 
 
+def read_update(values: dict[str, Any]) -> GreylistingUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, GreylistingUpdate)
+
+
 async def get(system: System) -> GreylistingConfig:
     """What is in force, or will be with the next release."""
     async with system.db.reading() as connection:

@@ -1,0 +1,146 @@
+"""The kinds of things that a state has, with their fields: one table for reading, comparing and writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from postmta_ctl.compiler.names import SLUG
+from postmta_ctl.core.domain_names import parse_mail_domain
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.ip_addresses import parse_source_address
+from postmta_ctl.declarative import readers as read
+from postmta_ctl.declarative.readers import Reader
+
+Name = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of things, which have names."""
+
+    name: str
+    """For people and programs, such as ``vmta``."""
+    section: str
+    """Where they stand in the file."""
+    fields: Mapping[str, Reader]
+    required: tuple[str, ...] = ()
+    """What a new one cannot be without."""
+    only_new: tuple[str, ...] = ()
+    """Fields that are about the making of a thing, and mean nothing to one that is there."""
+    of_organization: bool = True
+    can_delete: bool = True
+    read_name: Name = field(default=str)
+    """Brings a name into its one form."""
+
+
+def _slug(text: str) -> str:
+    if not SLUG.match(text):
+        raise InputError("name_syntax", "a name must be 1 to 63 of a-z, 0-9 and -")
+    return text
+
+
+_SECRET = read.fields({"env": read.text, "file": read.text})
+_WARMUP = read.fields(
+    {
+        "schedule": read.text,
+        "daily_allowances": read.listed(read.integer),
+        "provider_shares": read.named(read.number),
+    }
+)
+
+IP_ADDRESS = Kind(
+    name="ip_address",
+    section="ip_addresses",
+    fields={"organization": read.optional(read.text), "shared": read.flag, "note": read.text},
+    of_organization=False,
+    read_name=parse_source_address,
+)
+ORGANIZATION = Kind(
+    name="organization",
+    section="organizations",
+    fields={"name": read.text},
+    of_organization=False,
+    can_delete=False,
+    read_name=_slug,
+)
+SCHEDULE = Kind(
+    name="warmup_schedule",
+    section="warmup_schedules",
+    fields={"daily_allowances": read.listed(read.integer), "provider_shares": read.named(read.number)},
+    required=("daily_allowances",),
+    read_name=_slug,
+)
+VMTA = Kind(
+    name="vmta",
+    section="vmtas",
+    fields={
+        "ip_address": read.source_address,
+        "ehlo_domain": read.host,
+        "proxy": read.optional(
+            read.fields({"protocol": read.text, "server": read.socket_address}, "protocol", "server")
+        ),
+        "warmup": read.optional(_WARMUP),
+    },
+    required=("ip_address", "ehlo_domain"),
+    read_name=_slug,
+)
+POOL = Kind(
+    name="pool",
+    section="pools",
+    fields={
+        "members": read.named(read.integer),
+        "domains": read.sorted_set(read.mail_domain),
+        "default": read.flag,
+    },
+    read_name=_slug,
+)
+DOMAIN = Kind(
+    name="domain",
+    section="domains",
+    fields={
+        "dkim_rotation_days": read.optional(read.integer),
+        "create": read.fields({"dkim_selector": read.text, "dkim_keys": read.named(_SECRET)}),
+    },
+    only_new=("create",),
+    read_name=parse_mail_domain,
+)
+RULE = Kind(
+    name="auto_block_rule",
+    section="auto_block_rules",
+    fields={
+        "metric": read.text,
+        "scope": read.text,
+        "window_minutes": read.integer,
+        "threshold": read.number,
+        "minimum_volume": read.integer,
+        "action": read.text,
+        "block_minutes": read.optional(read.integer),
+        "enabled": read.flag,
+    },
+    required=("metric", "scope", "window_minutes", "threshold"),
+)
+GREYLISTING = Kind(
+    name="greylisting",
+    section="greylisting",
+    fields={
+        "enabled": read.flag,
+        "delay_seconds": read.integer,
+        "window_seconds": read.integer,
+        "lifetime_seconds": read.integer,
+        "allow_after_passes": read.integer,
+        "allowed_networks": read.sorted_set(read.network),
+        "allowed_sender_domains": read.sorted_set(read.mail_domain),
+    },
+    of_organization=False,
+    can_delete=False,
+)
+
+KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, RULE, GREYLISTING)
+"""In the order in which things are made; they are deleted in the opposite one."""
+OF_ORGANIZATION = tuple(kind for kind in KINDS if kind.of_organization)
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+Thing = dict[str, Any]
+"""The values of a thing's fields."""

@@ -1,0 +1,118 @@
+"""The present state, as a file would ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.core.warmup import Progress
+from postmta_ctl.declarative.document import Key
+from postmta_ctl.declarative.kinds import (
+    DOMAIN,
+    GREYLISTING,
+    IP_ADDRESS,
+    ORGANIZATION,
+    POOL,
+    RULE,
+    SCHEDULE,
+    VMTA,
+    Kind,
+    Thing,
+)
+from postmta_ctl.features.pools import queries as pools
+from postmta_ctl.features.security.greylisting import service as greylisting
+from postmta_ctl.features.state import queries
+from postmta_ctl.features.state.queries import Found
+from postmta_ctl.features.vmtas import queries as vmtas
+from postmta_ctl.features.vmtas.queries import VmtaRow
+from postmta_ctl.system import System
+
+
+@dataclass
+class Present:
+    """Everything that a state file can ask for, as it is."""
+
+    things: dict[Key, Thing] = field(default_factory=dict)
+    ids: dict[Key, str] = field(default_factory=dict)
+
+    def add(self, kind: Kind, slug: str, name: str, found_id: str, thing: Thing) -> None:
+        """Note one."""
+        key = Key(kind.name, slug, name)
+        self.things[key], self.ids[key] = thing, found_id
+
+
+async def load(system: System, connection: AsyncConnection) -> Present:
+    """Read it, in one transaction."""
+    present = Present()
+    slugs: dict[str | None, str] = {}
+    for row in await queries.all_organizations(connection):
+        slugs[row.id] = row.slug
+        present.add(ORGANIZATION, "", row.slug, row.id, {"name": row.name})
+    for kind, slug, found, name, thing in await _rows(connection, slugs):
+        present.add(kind, slug, name, found.id, thing)
+    for slug, vmta in await vmtas.of_all(connection):
+        present.add(VMTA, slug, vmta.name, vmta.id, _vmta(vmta))
+    for slug, pool in await pools.of_all(connection):
+        thing = {"members": pool.weights, "domains": list(pool.domains), "default": pool.default_of is not None}
+        present.add(POOL, slug, pool.name, pool.id, thing)
+    config = msgspec.to_builtins(await greylisting.get(system))
+    present.add(GREYLISTING, "", GREYLISTING.name, "", {name: _plain(config[name]) for name in GREYLISTING.fields})
+    return present
+
+
+Row = tuple[Kind, str, Found, str, Thing]
+
+
+async def _rows(connection: AsyncConnection, slugs: dict[str | None, str]) -> list[Row]:
+    addresses = await queries.all_ip_addresses(connection)
+    schedules = await queries.all_schedules(connection)
+    domains = await queries.all_domains(connection)
+    rules = await queries.all_rules(connection)
+    owned = ((SCHEDULE, schedules), (DOMAIN, domains), (RULE, rules))
+    return [_address(found, slugs) for found in addresses] + [
+        (kind, slugs[found.organization_id], found, found.values["name"], thing)
+        for kind, rows in owned
+        for found, thing in _things(kind, rows)
+    ]
+
+
+def _address(found: Found, slugs: dict[str | None, str]) -> Row:
+    thing = {name: found.values.get(name) for name in IP_ADDRESS.fields}
+    thing["organization"] = slugs.get(found.organization_id)
+    return IP_ADDRESS, "", found, found.values["ip_address"], thing
+
+
+def _things(kind: Kind, rows: list[Found]) -> Iterator[tuple[Found, Thing]]:
+    for found in rows:
+        yield found, {name: _plain(found.values[name]) for name in kind.fields if name not in kind.only_new}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(sorted(value.items()))
+    return sorted(value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+
+
+def _vmta(row: VmtaRow) -> Thing:
+    proxy = None
+    if row.proxy_protocol is not None:
+        proxy = {"protocol": row.proxy_protocol, "server": row.proxy_server}
+    warmed = None if row.warmup is None else _warmup(row.warmup)
+    return {
+        "ip_address": row.ip_address,
+        "ehlo_domain": row.ehlo_domain,
+        "proxy": proxy,
+        "warmup": warmed if row.state == "warming" else None,
+        "warmed": warmed,
+    }
+
+
+def _warmup(progress: Progress) -> Thing:
+    shares = dict(sorted(progress.shares.items()))
+    if progress.schedule is not None:
+        return {"schedule": progress.schedule, "provider_shares": shares}
+    return {"daily_allowances": list(progress.allowances), "provider_shares": shares}

@@ -1,0 +1,187 @@
+"""State files applied: by the services of the API, on both engines, wholly or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from sqlalchemy import text as sql
+
+from postmta_ctl.core import dkim
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.errors import Conflict
+from postmta_ctl.features.state import service
+from postmta_ctl.features.state.keys import no_secrets
+from postmta_ctl.features.state.schemas import StateChange
+from postmta_ctl.store.engine import Database
+from postmta_ctl.system import System
+from tests.api.test_cli_policy import Shell
+from tests.conftest import Client
+
+DOCS = Path(__file__).parents[2] / "docs" / "declarative.md"
+PAIR = dkim.generate(dkim.ED25519)
+HOSTILE = """
+version: 1
+organizations:
+  acme: {name: "Acme"}
+  no:
+    name: "a: {b}\\n# \\"c\\" ' | > \\u202e é \\x1b[2J"
+    warmup_schedules: {"1e5": {daily_allowances: [5, 10], provider_shares: {gmail: 0.5}}, null: {daily_allowances: [1]}}
+    vmtas:
+      "1": {ip_address: "2001:DB8:0::1", ehlo_domain: MX.Example.com, warmup: {schedule: "1e5"}}
+      "007": {ip_address: 192.0.2.7, ehlo_domain: bücher.example, proxy: {protocol: haproxy, server: "10.0.0.1:1080"}}
+      "off": {ip_address: 192.0.2.8, ehlo_domain: mx3.example.com, warmup: {daily_allowances: [7, 9]}}
+    pools: {"true": {members: {"007": 3, "1": 1}, domains: [Bücher.example], default: true}, "0x1f": {}}
+    domains: {Bücher.example: {dkim_rotation_days: 90, create: {dkim_keys: {own: {env: KEY}}}}}
+    auto_block_rules:
+      "~: [no] #1 'x' \\"y\\" \\\\ é": {metric: bounce_rate, scope: vmta, window_minutes: 60, threshold: 0.00001}
+ip_addresses:
+  {"2001:db8::1": {organization: "no", note: "- rack: 4"}, 192.0.2.7: {shared: true}, 192.0.2.8: {shared: true}}
+greylisting: {enabled: true, allowed_networks: [198.51.100.0/24, 192.0.2.0/24]}
+"""
+
+
+def secrets(reference: Mapping[str, str]) -> bytes:
+    if reference != {"env": "KEY"}:
+        raise InputError("secret_missing", f"{reference} is not there")
+    return PAIR.private_pem
+
+
+class Operator:
+    """Somebody at the command line of an installation."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.principal = service.operator("op (command line)")
+
+    async def plan(self, text: str, *, prune: bool = False) -> StateChange:
+        return await service.plan(self.system, self.principal, text, "s.yaml", secrets, prune=prune)
+
+    async def apply(self, text: str, *, prune: bool = False) -> StateChange:
+        return await service.apply(self.system, self.principal, text, "s.yaml", secrets, prune=prune)
+
+    async def export(self) -> str:
+        return await service.export(self.system)
+
+    async def rows(self) -> dict[str, int]:
+        async with self.system.db.reading() as connection:
+            names = ("organizations", "vmtas", "pools", "domains", "dkim_keys", "audit_log", "policy_changes")
+            return {name: await connection.scalar(sql(f"SELECT COUNT(*) FROM {name}")) or 0 for name in names}
+
+
+@pytest.fixture
+def op(system: System, db: Database) -> Operator:
+    return Operator(replace(system, db=db))
+
+
+async def test_hostile_names_come_back_byte_by_byte_and_applying_them_changes_nothing(op: Operator) -> None:
+    before = await op.rows()
+    planned = await op.plan(HOSTILE)
+    assert (planned.problems, await op.rows()) == ([], before)
+    done = await op.apply(HOSTILE)
+    assert (done.steps, done.applied) == (planned.steps, True)
+    text, after = await op.export(), await op.rows()
+    assert "PRIVATE" not in text
+    for again in (HOSTILE, text):
+        assert (await op.apply(again, prune=True)).steps == []
+    assert (await op.export(), await op.rows()) == (text, after)
+    # What is not in the file goes, when asked for; then the same file makes another installation the same.
+    emptied = re.sub(r"^    (\w+):\n(?:     .*\n)+", r"    \1: {}\n", text, flags=re.MULTILINE)
+    emptied = re.sub(r"^ip_addresses:\n(?: .*\n)+", "ip_addresses: {}\n", emptied, flags=re.MULTILINE)
+    gone = await op.apply(emptied, prune=True)
+    assert {step.action for step in gone.steps} == {"delete"}
+    assert (await op.rows())["vmtas"] == 0
+    assert {step.action for step in (await op.apply(text)).steps} == {"create"}
+    assert await op.export() == text
+
+
+async def test_one_thing_wrong_and_nothing_is_done(op: Operator) -> None:
+    await op.apply(HOSTILE)
+    before, text = await op.rows(), await op.export()
+    bad = """
+version: 1
+organizations:
+  new: {vmtas: {mx1: {ip_address: 203.0.113.1, ehlo_domain: mx.example.com}}}
+  "no":
+    pools: {other: {members: {absent: 1}}, more: {members: {"1": 0}}}
+    domains: {fine.example: , keyless.example: {create: {dkim_keys: {s: {file: none.pem}}}}}
+    auto_block_rules: {x: {metric: bounce_rate, scope: moon, window_minutes: 60, threshold: 0.1}}
+"""
+    planned = await op.plan(bad)
+    told = {str(one) for one in planned.problems}
+    assert "s.yaml:6: organizations.no.pools.other.members: there is no vMTA of the name absent" in told
+    assert any(
+        one.startswith("s.yaml:6: organizations.no.pools.more.members[0].weight: Expected `int`") for one in told
+    )
+    keyless = "organizations.no.domains.keyless.example.create.dkim_keys.s"
+    assert f"s.yaml:7: {keyless}: {{'file': 'none.pem'}} is not there" in told
+    assert any(one.startswith("s.yaml:8: organizations.no.auto_block_rules.x.scope:") for one in told)
+    # Addresses are listed, so a new organization gets none that is not assigned to it.
+    assert any(one.startswith("s.yaml:4: organizations.new.vmtas.mx1.ip_address: this address is not") for one in told)
+    with pytest.raises(Conflict) as refused:
+        await op.apply(bad)
+    assert refused.value.code == "state_refused"
+    assert len(refused.value.errors) == len(told) == 5
+    assert (await op.rows(), await op.export()) == (before, text)
+
+
+async def test_warm_up_begins_once_and_ends_when_told(op: Operator) -> None:
+    state = (
+        "version: 1\norganizations: {o: {vmtas: {m: {ip_address: 192.0.2.1, ehlo_domain: m.example.com, warmup: W}}}}"
+    )
+    standard, none = state.replace("W", "{schedule: standard}"), state.replace("W", "null")
+    await op.apply(none)
+    assert [one.field for step in (await op.apply(standard)).steps for one in step.changes] == ["warmup"]
+    assert (await op.apply(standard)).steps == []
+    other = await op.plan(state.replace("W", "{schedule: aggressive}"))
+    assert "warming up already" in other.problems[0].message
+    assert len((await op.apply(none)).steps) == 1
+    assert "warmup: null" in await op.export()
+    # Having been warmed up so is what the file asks for: it does not begin again.
+    assert (await op.apply(standard)).steps == []
+
+
+async def test_changes_are_audited_and_wait_for_the_next_release(
+    client: Client, ann: dict[str, str], op: Operator
+) -> None:
+    await op.apply(
+        "version: 1\norganizations: {acme: {vmtas: {m: {ip_address: 192.0.2.1, ehlo_domain: m.example.com}}}}"
+    )
+    audit = (await client.get("/api/v1/audit", headers=ann)).json()["data"]
+    assert ("vmta.created", "op (command line)") in {(one["action"], one["actor"]) for one in audit}
+    plan = (await client.get("/api/v1/policy/plan", headers=ann)).json()
+    assert "vMTA m created" in {one["summary"] for one in plan["changes"]}
+    shown = (await client.get("/api/v1/vmtas", headers=ann)).json()["data"]
+    assert [one["name"] for one in shown] == ["m"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_two_at_once_make_everything_once(op: Operator) -> None:
+    await asyncio.gather(op.apply(HOSTILE), op.apply(HOSTILE))
+    assert (await op.rows())["vmtas"] == 3
+    with pytest.raises(InputError):
+        no_secrets({"env": "POSTMTA_MASTER_KEY"})
+
+
+def test_the_examples_of_the_page(tmp_path: Path) -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    (state,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    postmta = Shell(tmp_path)
+    (tmp_path / "state.yaml").write_text(state)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "s1.pem").write_bytes(PAIR.private_pem)
+    file = str(tmp_path / "state.yaml")
+    planned = postmta("apply", "-f", file, "--plan", "--exit-code", status=3)
+    for line in re.findall(r"```text\n(.*?)```", page, flags=re.DOTALL)[0].splitlines():
+        assert line in planned, line
+    assert "Done: " in postmta("apply", "-f", file)
+    exported = yaml.safe_load(postmta("export"))
+    assert exported["organizations"]["acme"]["pools"] == yaml.safe_load(state)["organizations"]["acme"]["pools"]
+    (tmp_path / "keys" / "s1.pem").unlink()
+    (tmp_path / "state.yaml").write_text(state.replace("shop.example.com:", "other.example.com:"))
+    assert "keys/s1.pem cannot be read" in postmta("apply", "-f", file, status=1)
