@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar.types import ControllerRouterHandler
 
+from postmta_ctl.console.routes import console
 from postmta_ctl.features.agents.routes import router as agents
 from postmta_ctl.features.analytics.routes import router as analytics
 from postmta_ctl.features.api_keys.routes import router as api_keys
@@ -46,6 +47,7 @@ ROUTES: list[ControllerRouterHandler] = [
     metrics,
     openapi,
     docs,
+    console,
     auth,
     users,
     audit,

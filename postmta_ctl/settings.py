@@ -95,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     access_token_seconds: int = 3600
     refresh_token_seconds: int = 30 * 24 * 3600
     """How long a login lasts that is not used."""
+    console_session_seconds: int = 12 * 3600
+    """How long one log-in to the console is good for, used or not."""
     invitation_seconds: int = 7 * 24 * 3600
     registration: Literal["open", "invite", "closed"] = "open"
     """Who may register after the first user: anybody, who was invited, nobody."""

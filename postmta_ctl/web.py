@@ -205,7 +205,7 @@ def on_own_error(request: AnyRequest, error: PostMTAError) -> Response[bytes]:
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """One of Litestar's, put into our words."""
-    return problem(request, _translated(error))
+    return problem(request, translated(error))
 
 
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -217,7 +217,8 @@ def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     return problem(request, PostMTAError("An unexpected error occurred; quote the request id when you report it."))
 
 
-def _translated(error: HTTPException) -> PostMTAError:
+def translated(error: HTTPException) -> PostMTAError:
+    """What an exception of Litestar means, in our words."""
     if isinstance(error, ValidationException):
         return _invalid(error)
     if isinstance(error, NotFoundException):

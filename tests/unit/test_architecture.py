@@ -23,7 +23,7 @@ MAY_IMPORT = {
 }
 """What each layer may know of. Features, workers, app and cli stand above these and may know them all."""
 
-ABOVE = {"features", "workers", "app", "api", "cli", "web"}
+ABOVE = {"features", "workers", "app", "api", "cli", "web", "console"}
 
 
 def modules() -> Iterator[Path]:
@@ -90,6 +90,20 @@ def test_a_slice_uses_no_other_slices_routes_or_schemas() -> None:
         if (parts := path.relative_to(PACKAGE).parts)[0] == "features" and len(parts) > 2
         for target in own(path)
         if target[:1] == ("features",) and target[1:2] != parts[1:2] and set(target[2:3]) & {"routes", "schemas"}
+    ]
+    assert wrong == []
+
+
+def test_the_console_does_what_services_do_and_nothing_depends_on_it() -> None:
+    """So nothing is possible there that the API cannot do: no queries of its own, no tables, no routes of slices."""
+    of_console = [
+        (path, target) for path in modules() for target in own(path) if path.parts[-2:] != ("postmta_ctl", "api.py")
+    ]
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {'.'.join(target)}"
+        for path, target in of_console
+        if (target[:1] == ("console",)) != (path.relative_to(PACKAGE).parts[0] == "console")
+        and (target[:1] == ("console",) or {"routes", "tables"} & set(target) or target[-1].endswith("queries"))
     ]
     assert wrong == []
 

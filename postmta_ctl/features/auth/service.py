@@ -62,7 +62,7 @@ async def register(system: System, data: Register, address: str = "") -> Registe
         )
         await queries.insert_user(connection, user)
         await audit.record(
-            connection, _principal(user, address), "user.registered", user.id, after=shown(user), now=now
+            connection, principal_of(user, address), "user.registered", user.id, after=shown(user), now=now
         )
     return Registered(user=shown(user), organization=organization)
 
@@ -95,6 +95,12 @@ def _may_register(system: System, data: Register, *, first: bool) -> None:
             "The first registration needs the set-up token that the service printed at its start.",
             code="setup_token_required",
         )
+
+
+async def nobody_registered(system: System) -> bool:
+    """Whether the next registration is that of the operator."""
+    async with system.db.reading() as connection:
+        return not await queries.any_user(connection)
 
 
 async def setup_token(system: System) -> str | None:
@@ -147,7 +153,7 @@ async def _by_access_token(system: System, token: str, address: str, now: dateti
     user = None if claims is None else await _user(system, claims)
     if user is None:
         raise Unauthenticated("The access token is not valid, or has expired.")
-    return _principal(user, address)
+    return principal_of(user, address)
 
 
 async def _user(system: System, claims: tokens.Claims) -> UserRow | None:
@@ -172,7 +178,8 @@ def _credential(headers: Mapping[str, str]) -> str:
     return token.strip()
 
 
-def _principal(user: UserRow, address: str) -> Principal:
+def principal_of(user: UserRow, address: str) -> Principal:
+    """What a user may do who asks from this address."""
     return Principal(
         organization_id=user.organization_id,
         organization=user.slug,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.store.tables import refresh_tokens, sessions
@@ -19,6 +20,7 @@ class RefreshRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     used_at: datetime | None
     revoked_at: datetime | None
+    created_at: datetime
 
 
 async def add(connection: AsyncConnection, *, session_id: str, user_id: str, address: str, now: datetime) -> None:
@@ -37,18 +39,27 @@ async def add_token(
 
 async def by_digest(connection: AsyncConnection, digest: bytes) -> RefreshRow | None:
     """The refresh token, locked until the transaction ends: of two that present it, one is the second."""
-    query = (
-        select(
-            refresh_tokens.c.session_id,
-            sessions.c.user_id,
-            refresh_tokens.c.expires_at,
-            refresh_tokens.c.used_at,
-            sessions.c.revoked_at,
-        )
-        .join_from(refresh_tokens, sessions)
-        .where(refresh_tokens.c.digest == digest)
-        .with_for_update()
+    return await _token(connection, _tokens(digest).with_for_update())
+
+
+async def shown(connection: AsyncConnection, digest: bytes) -> RefreshRow | None:
+    """The refresh token, to look at only."""
+    return await _token(connection, _tokens(digest))
+
+
+def _tokens(digest: bytes) -> Select[Any]:
+    columns = (
+        refresh_tokens.c.session_id,
+        sessions.c.user_id,
+        refresh_tokens.c.expires_at,
+        refresh_tokens.c.used_at,
+        sessions.c.revoked_at,
+        refresh_tokens.c.created_at,
     )
+    return select(*columns).join_from(refresh_tokens, sessions).where(refresh_tokens.c.digest == digest)
+
+
+async def _token(connection: AsyncConnection, query: Select[Any]) -> RefreshRow | None:
     row = (await connection.execute(query)).mappings().one_or_none()
     return None if row is None else RefreshRow(**row)
 

@@ -1,0 +1,76 @@
+// What pages cannot say in HTML: the menu button of narrow screens, copying, plots, and that an answer is missing.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("scripted");
+  const plots = new Map();
+
+  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const short = (value) => (Math.abs(value) >= 1e4 ? Intl.NumberFormat("en", { notation: "compact" }).format(value) : String(value));
+
+  function axes(unit) {
+    const line = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    // Times are those of UTC, as everywhere; counts need no fractions of a message.
+    return [{ ...line }, { ...line, size: 56, values: (_, ticks) => ticks.map((one) => (unit === "count" && one % 1 ? "" : short(one))) }];
+  }
+
+  function draw(box) {
+    const { times, series, unit } = JSON.parse(box.dataset.plot);
+    plots.get(box)?.destroy();
+    const options = {
+      width: Math.max(box.clientWidth, 240), height: 230, axes: axes(unit), legend: { live: true },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
+      scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
+      series: [
+        { value: (_, at) => (at == null ? "–" : new Date(at * 1e3).toISOString().slice(0, 16).replace("T", " ")) },
+        ...series.map((one, index) => ({
+          label: one.name, stroke: colour(`--series-${(index % 5) + 1}`), width: 2, spanGaps: true,
+          // A line needs two points; a single one is shown as what it is.
+          points: { show: times.length < 40, size: 6 },
+          value: (_, value) => (value == null ? "–" : value.toLocaleString("en")),
+        })),
+      ],
+    };
+    box.replaceChildren();
+    plots.set(box, new uPlot(options, [times, ...series.map((one) => one.values)], box));
+  }
+
+  function drawAll(within) {
+    for (const box of within.querySelectorAll("[data-plot]")) {
+      if (JSON.parse(box.dataset.plot).times.length) draw(box);
+    }
+    for (const box of plots.keys()) if (!box.isConnected) plots.delete(box);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => drawAll(document));
+  document.addEventListener("htmx:afterSwap", (event) => drawAll(event.detail.target.parentElement ?? document));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
+  let resizing;
+  addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout(() => drawAll(document), 150); });
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button");
+    if (button?.matches(".menu-button")) {
+      const open = document.querySelector(".menu").classList.toggle("open");
+      button.setAttribute("aria-expanded", String(open));
+    } else if (button?.dataset.copy !== undefined) {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+    }
+  });
+
+  // A form that was sent once is not sent again by an impatient second click.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method === "post") setTimeout(() => event.target.querySelectorAll("button").forEach((one) => (one.disabled = true)));
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form button").forEach((one) => (one.disabled = false)));
+
+  for (const name of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => {
+      event.detail.elt.classList.add("stale");
+      const waiting = event.detail.elt.querySelector(".waiting");
+      if (waiting) waiting.textContent = "There is no answer yet; it is asked again by itself.";
+    });
+  }
+  document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) event.detail.elt.classList.remove("stale"); });
+})();
