@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench e2e constraints clean
+.PHONY: help setup demo run test check bench faults e2e constraints clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -37,6 +37,9 @@ check: setup ## Style, types, the Lua of the policy, and the architecture.
 
 bench: setup ## Speed beside something simpler, as a table of ratios: make bench ONLY=send BENCH_JSON=FILE
 	$(BIN)/python -m bench --only '$(ONLY)' $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
+
+faults: setup ## Kills and other faults, at length, with a report: make faults KILLS=300 FAULTS_REPORT=FILE
+	FAULTS=full FAULTS_KILLS=$(or $(KILLS),300) FAULTS_REPORT='$(FAULTS_REPORT)' $(BIN)/pytest -q -s tests/faults
 
 e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
 	$(BIN)/pytest -m kumod -q -rs tests/e2e

@@ -17,6 +17,7 @@ from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.clients.limiter import Limiter, MemoryLimiter
 from postmta_ctl.clients.payments import PaymentProvider
 from postmta_ctl.clients.webhooks import WebhookClient
+from postmta_ctl.crash_points import CrashPoint, pass_by
 from postmta_ctl.groups import Groups
 from postmta_ctl.in_flight import InFlight
 from postmta_ctl.keys import Keys
@@ -52,6 +53,8 @@ class System:
     passwords: Passwords = field(default_factory=Passwords)
     now: Callable[[], datetime] = utc_now
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
+    reach: Callable[[CrashPoint], None] = pass_by
+    """Told where the process is when its death would matter."""
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
     callers: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)

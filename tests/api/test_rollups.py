@@ -33,7 +33,8 @@ async def raw_counts(db: Any) -> dict[str, Counter[Any]]:
     facts = [queued(one, sent[one.message_id]) for one in people.values()]
     seen: set[tuple[str, str]] = set()
     for row in rows:
-        if row.organization_id is None:
+        # A notice, such as of a block that was opened, is not about mail.
+        if row.organization_id is None or row.record_type == "Notice":
             continue
         one = happened(row, sent.get(row.message_id))
         facts.append(one)

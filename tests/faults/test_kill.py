@@ -1,32 +1,28 @@
-"""The service is killed in the middle of a thousand sends, again and again; nothing that it acknowledged is lost.
+"""``postmta serve`` is killed in the middle of hundreds of sends; nothing that it acknowledged is lost.
 
-A node of its own lives through it, and its fence refuses what comes a second time. The embedded node dies with the
-service, and its fence with it: what was in flight then may be delivered twice, and nothing else.
+The embedded node dies with the service, and its fence with it: what was in flight then may be delivered twice, and
+nothing else.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import httpx
-import msgspec
 import pytest
 
-from postmta_ctl.features.ingest.importer import read_lines
-from tests.serving import Service, free_port, wait_for
+from tests.faults.node import ended
+from tests.serving import Service, wait_for
 
-MESSAGES, CLIENTS = 1000, 8
-KILL_AFTER = (200, 500, 800)
+MESSAGES, CLIENTS = 400, 8
+KILL_AFTER = (100, 250)
 """So many were acknowledged when SIGKILL comes."""
 LEASE_SECONDS = 4
 PATIENCE_SECONDS = 60.0
@@ -37,52 +33,17 @@ ENVIRONMENT = {
 }
 
 
-class Record(msgspec.Struct):
-    """What of KumoMTA's log record is looked at."""
-
-    type: str
-    recipient: str | list[str]
-    reception_protocol: str | None = None
-
-
-@pytest.fixture(params=["node of its own", "embedded node"])
-def node_survives(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "node of its own")
-
-
 @pytest.fixture
-def service(tmp_path: Path, node_survives: bool) -> Iterator[Service]:
-    environment = ENVIRONMENT | {"POSTMTA_EMBEDDED_NODE": str(not node_survives).lower()}
-    with ExitStack() as stack:
-        service = stack.enter_context(closing(Service(tmp_path, environment)))
+def service(tmp_path: Path) -> Iterator[Service]:
+    with closing(Service(tmp_path, ENVIRONMENT)) as service:
         service.start()
         service.register()
         service.verified_domain("sender.test")
         vmta = {"name": "mx1", "ip_address": "192.0.2.1", "ehlo_domain": "mx1.sender.test"}
         service.call("POST", "/api/v1/vmtas", vmta)
-        if node_survives:
-            stack.enter_context(node_of_its_own(service))
         published = service.call("POST", "/api/v1/policy/publish", {})
         assert all(node["ok"] for node in published["nodes"]), published
         yield service
-
-
-@contextmanager
-def node_of_its_own(service: Service) -> Iterator[None]:
-    """A sandbox in a process of its own, in the folder where the embedded one would be."""
-    folder, port = service.data_dir / "sandbox", free_port()
-    node = {"name": "mx-1", "admin_url": f"http://127.0.0.1:{port}", "policy_dir": str(folder)}
-    service.call("POST", "/api/v1/nodes", node)
-    service.call("POST", "/api/v1/policy/publish", {})
-    command = [sys.executable, "-m", "postmta_ctl.sandbox", "--policy-dir", str(folder)]
-    command += ["--listen", f"127.0.0.1:{port}", "--time-scale", "600"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["url"] == node["admin_url"]
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 class Clients:
@@ -119,7 +80,7 @@ class Clients:
                 self.acknowledged[address] = answer.json()["id"]
 
 
-def test_a_killed_service_loses_no_acknowledged_message(service: Service, node_survives: bool) -> None:
+def test_a_killed_service_loses_no_acknowledged_message(service: Service) -> None:
     clients = Clients(service)
     in_flight: set[str] = set()
     with ThreadPoolExecutor(1) as background:
@@ -134,10 +95,10 @@ def test_a_killed_service_loses_no_acknowledged_message(service: Service, node_s
     assert len(set(clients.acknowledged.values())) == MESSAGES
 
     wait_until_delivered(service, set(clients.acknowledged.values()))
-    deliveries = Counter(delivered(service.data_dir / "sandbox" / "logs"))
+    deliveries = ended(service.data_dir / "sandbox" / "logs")
     assert deliveries.keys() == clients.acknowledged.keys()
     twice = {address for address, times in deliveries.items() if times > 1}
-    assert twice <= (set() if node_survives else in_flight)
+    assert twice <= in_flight
 
 
 def leased(service: Service) -> set[str]:
@@ -171,13 +132,3 @@ def statuses(service: Service) -> dict[str, str]:
         if page["next_cursor"] is None:
             return found
         cursor = f"&cursor={page['next_cursor']}"
-
-
-def delivered(logs: Path) -> Iterator[str]:
-    """The recipient of each delivery that the node logged so far, those of log records to us left out."""
-    for segment in sorted(logs.iterdir()):
-        for line in read_lines(segment):
-            record = msgspec.json.decode(line, type=Record)
-            if record.type == "Delivery" and record.reception_protocol != "LogRecord":
-                assert isinstance(record.recipient, str)
-                yield record.recipient

@@ -106,6 +106,8 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
         added = await _keep(system, connection, node, mail, now) if mail else 0
         if batch.bad:
             await queries.insert_dead_letters(connection, _dead_letters(batch, node, now))
+        system.reach("before-ingest-commit")
+    system.reach("after-ingest")
     answer = Ingested(
         added=added,
         duplicates=len(mail) - added,
@@ -141,6 +143,7 @@ async def _keep(
     news = {row["dedupe_key"]: (row, record) for row, record in zip(rows, mail, strict=True)}
     fresh = [pair for key, pair in news.items() if key in added]
     await _apply(connection, node, known, [record for _, record in fresh], now)
+    system.reach("in-ingest")
     await put_back(connection, [row["recipient_id"] for row, record in fresh if is_not_queued(record)], now)
     await suppress(connection, _suppressions(known, fresh, now))
     await announce_mail(connection, [row for row, _ in fresh], now)

@@ -86,7 +86,9 @@ async def accept(system: System, ask: Ask) -> Answer:
 
 async def _work(system: System, group: list[Ask]) -> Sequence[Answer | Exception]:
     try:
-        return await _committed(system, group)
+        results = await _committed(system, group)
+        system.reach("after-accept")
+        return results
     finally:
         # Here and not where the request waits: it may have gone, and its messages are accepted all the same.
         system.keys_in_progress.difference_update(one.key for one in group)

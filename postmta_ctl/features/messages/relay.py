@@ -61,7 +61,9 @@ async def relay(system: System) -> bool:
         held = await _still_needed(connection, leased, now)
     if not held:
         return False
+    system.reach("after-lease")
     attempts = await asyncio.gather(*_sent(system, nodes, held))
+    system.reach("after-inject")
     await _settle(system, {one.recipient_id: one for one in held}, attempts)
     return len(leased) >= TURN
 
@@ -159,6 +161,8 @@ async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[At
         touched = {held[rid].message_id for rid in (*injected, *refused)}
         found = await queries.statuses(connection, touched)
         await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+        system.reach("in-mark")
+    system.reach("after-mark")
     system.metrics.relay_turn(injected=len(injected), refused=len(refused), later=len(later))
     _report(injected, {rid: words for rid, (_, words) in refused.items()}, later)
 

@@ -92,6 +92,7 @@ async def make(system: System, new: NewRelease, by: By) -> None:
         if new.rollback_to is not None:
             after["rollback_to"] = new.rollback_to
         await audit.record(connection, by.principal, action, str(new.number), after=after, now=now, actor=by.name)
+    system.reach("after-release")
     log.info("release made", release=new.number, state=new.state, author=by.name, reason=new.reason)
 
 

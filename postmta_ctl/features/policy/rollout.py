@@ -118,7 +118,10 @@ async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
 def _switch(system: System, target: Target, row: NodeRow) -> None:
     folder = Path(row.policy_dir)
     access.write_own_files(system, row)
-    switch_release(folder, release_files.put_release(folder, target.number, target.bundle))
+    name = release_files.put_release(folder, target.number, target.bundle)
+    system.reach("before-switch")
+    switch_release(folder, name)
+    system.reach("after-switch")
 
 
 async def _report(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:

@@ -53,6 +53,8 @@ class Delivered(msgspec.Struct, frozen=True):
 async def deliver(system: System) -> bool:
     """One turn. True when there may be more to do at once."""
     ended = await system.deliveries.finished(TURN_SECONDS)
+    if ended:
+        system.reach("after-webhook")
     now = system.now()
     async with system.db.reading() as connection:
         endpoints = {row.id: row for row in await queries.endpoints_with_work(connection, now)}
@@ -62,6 +64,8 @@ async def deliver(system: System) -> bool:
     async with system.db.transaction() as connection:
         await _settle(system, connection, ended)
         leased = await _lease(system, connection, endpoints, shares)
+        if ended:
+            system.reach("in-webhook-mark")
     for one in leased:
         key = (one.webhook.organization_id, one.webhook.id)
         system.deliveries.start(key, _deliver(system, one))
