@@ -56,7 +56,7 @@ def _started(folder: Path) -> Iterator[str]:
 
     run(str(binaries / "initdb"), "-D", str(data), "-U", "postmta", "-A", "trust", "-E", "UTF8", "--no-sync")
     options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-    options += " -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
+    options += " -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 -c autovacuum=off"
     control = str(binaries / "pg_ctl")
     run(control, "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
     try:
