@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from litestar.types import ControllerRouterHandler
 
 from postmta_ctl.console.routes import console
@@ -40,11 +42,11 @@ from postmta_ctl.features.vmtas.routes import router as vmtas
 from postmta_ctl.features.warmup.routes import router as warmup
 from postmta_ctl.features.warmup.routes import vmta_router as warmup_of_vmta
 from postmta_ctl.features.webhooks.routes import router as webhooks
+from postmta_ctl.roles import Role
 
-ROUTES: list[ControllerRouterHandler] = [
-    health,
-    ready,
-    metrics,
+EVERYWHERE: list[ControllerRouterHandler] = [health, ready, metrics]
+"""What every process answers, whatever its roles."""
+API: list[ControllerRouterHandler] = [
     openapi,
     docs,
     console,
@@ -65,7 +67,6 @@ ROUTES: list[ControllerRouterHandler] = [
     smtp_credentials,
     suppressions,
     unsubscribe,
-    ingest,
     webhooks,
     tracking,
     nodes,
@@ -81,3 +82,8 @@ ROUTES: list[ControllerRouterHandler] = [
     spam_score,
     av_scan,
 ]
+
+
+def routes_of(roles: Collection[Role]) -> list[ControllerRouterHandler]:
+    """The routes of a process with these roles; it answers others with 404."""
+    return EVERYWHERE + (API if Role.API in roles else []) + ([ingest] if Role.INGEST in roles else [])

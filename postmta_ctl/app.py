@@ -18,7 +18,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from postmta_ctl import web
-from postmta_ctl.api import ROUTES
+from postmta_ctl.api import routes_of
 from postmta_ctl.clients.clamd import ClamdClient
 from postmta_ctl.clients.dns import Resolver, SystemResolver, parse_resolver
 from postmta_ctl.clients.engines import AntivirusEngine, SpamEngine
@@ -39,12 +39,14 @@ from postmta_ctl.features.nodes import embedded
 from postmta_ctl.features.webhooks.delivery import finish as finish_deliveries
 from postmta_ctl.keys import load_keys
 from postmta_ctl.middleware import RequestId
+from postmta_ctl.roles import Role
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
+from postmta_ctl.store.locks import only_one
 from postmta_ctl.store.migrate import upgrade
 from postmta_ctl.system import System
 from postmta_ctl.workers.runner import running
-from postmta_ctl.workers.schedule import JOBS
+from postmta_ctl.workers.schedule import jobs_of
 
 
 def create_system(settings: Settings) -> System:
@@ -126,18 +128,21 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
     """The ASGI application.
 
     Args:
-        settings: What to run with.
+        settings: What to run with, also the roles: routes and jobs of others are left out.
         system: Parts to use instead of the real ones, as tests do.
-        jobs: Whether to run the background jobs (relay, publishing, node checks) in this process.
+        jobs: Whether to run the background jobs of these roles in this process.
     """
+
+    roles = settings.role_set
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         system: System = app.state.system
         await upgrade(system.db)
-        node = embedded.running(system) if jobs and settings.embedded_node else nullcontext()
+        alone = only_one(system.db) if jobs and system.db.is_sqlite else nullcontext()
+        node = embedded.running(system) if jobs and settings.has_embedded_node else nullcontext()
         # Inside the node's block: what the jobs hold, they may still give to it.
-        async with node, running(system, JOBS if jobs else ()):
+        async with alone, node, running(system, jobs_of(roles) if jobs else ()):
             yield
         await system.accepting.drain()
         await finish_deliveries(system)
@@ -151,7 +156,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         await system.db.close()
 
     app = Litestar(
-        route_handlers=ROUTES,
+        route_handlers=routes_of(roles),
         lifespan=[lifespan],
         guards=[web.guard],
         before_request=web.refuse_nul,
@@ -164,7 +169,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
             "paging": Provide(web.provide_paging, sync_to_thread=False),
         },
         exception_handlers=_exception_handlers(),
-        openapi_config=_openapi(),
+        openapi_config=_openapi() if Role.API in roles else None,
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )

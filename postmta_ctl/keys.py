@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import msgspec
 
@@ -44,14 +46,18 @@ def load_keys(settings: Settings) -> Keys:
 
 def _from_file(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    secret = secrets.token_hex(32)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secret + "\n")
+    if not path.exists():
+        _make(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _make(path: Path) -> None:
+    """Write a new secret, unless another process of the installation does so at this moment: then its secret stays."""
+    with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=f".{path.name}.") as file:
+        file.write(secrets.token_hex(32) + "\n")
         file.flush()
         # Rows are sealed under this key from now on: losing it to a power cut would lose them.
         os.fsync(file.fileno())
-    return secret
+        with suppress(FileExistsError):
+            # The file has its content before it has its name, so nobody reads half of it.
+            path.hardlink_to(file.name)

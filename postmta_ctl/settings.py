@@ -20,6 +20,7 @@ import msgspec
 from postmta_ctl.compiler.model import Listener, NodeOptions
 from postmta_ctl.core.client_address import Network, listed_networks
 from postmta_ctl.errors import ConfigurationError
+from postmta_ctl.roles import ALL_ROLES, Role, parse_roles
 
 PREFIX = "POSTMTA_"
 SECRETS = (
@@ -72,6 +73,8 @@ class DnsblSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. Made once, by :func:`load`, and handed to whoever needs it."""
 
+    roles: str = ",".join(Role)
+    """What this process does, separated by commas; several processes need PostgreSQL."""
     host: str = "127.0.0.1"
     port: int = 8080
     data_dir: Path = Path("postmta-data")
@@ -80,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """SQLAlchemy URL: ``sqlite+aiosqlite:///…`` or ``postgresql+asyncpg://…``; empty: SQLite in ``data_dir``."""
     public_url: str = ""
     """How customers, their recipients and the nodes reach this API; empty: ``http://host:port``."""
+    ingest_url: str = ""
+    """Where nodes send their log records, if the role ``ingest`` has a process of its own; empty: ``public_url``."""
     bounce_domain: str = ""
     """Host part of VERP envelope senders; empty: ``bounce.`` and the host of ``public_url``."""
     tracking_host: str = ""
@@ -119,7 +124,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: str = ""
     """Reverse proxies whose ``X-Forwarded-For`` is believed: addresses or networks, separated by commas."""
     embedded_node: bool = True
-    """Run a sandbox node beside the API, so that everything works before there is a real one."""
+    """Run a sandbox node beside the API, so that everything works before there is a real one. A process that does not
+    have all roles runs none."""
     sandbox_time_scale: float = 1.0
     """How many times as fast mail waits for its retries in the embedded node."""
     relay_lease_seconds: float = 90.0
@@ -184,6 +190,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def role_set(self) -> frozenset[Role]:
+        """The roles of this process."""
+        return parse_roles(self.roles)
+
+    @property
+    def has_embedded_node(self) -> bool:
+        """Whether this process runs the embedded node."""
+        return self.embedded_node and self.role_set == ALL_ROLES
+
+    @property
     def proxies(self) -> tuple[Network, ...]:
         """Networks of the trusted proxies."""
         return listed_networks(self.trusted_proxies)
@@ -226,7 +242,24 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(f"settings: {error}") from None
     except ValueError as error:
         raise ConfigurationError(f"trusted_proxies: {error}") from None
+    _check_roles(settings)
     return settings
+
+
+def _check_roles(settings: Settings) -> None:
+    try:
+        roles = settings.role_set
+    except ValueError as error:
+        raise ConfigurationError(f"roles: {error}") from None
+    if roles != ALL_ROLES and settings.database.startswith("sqlite"):
+        raise ConfigurationError(
+            "roles: one process does everything over SQLite, which has one writer; set database_url to PostgreSQL"
+        )
+
+
+def override(name: str, value: str) -> None:
+    """Set a setting for this process and those it starts, over what the environment says."""
+    os.environ[f"{PREFIX}{name.upper()}"] = value
 
 
 def foreign_environment() -> dict[str, str]:

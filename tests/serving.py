@@ -39,12 +39,19 @@ def wait_for(found: Callable[[], T | None], what: str, seconds: float = 30.0) ->
 
 
 class Service:
-    """The product. It may be stopped, killed and started again at the same port over the same data."""
+    """The product. It may be stopped, killed and started again at the same port over the same data.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.data_dir, self.log = folder / "data", folder / "serve.log"
-        self.data_dir.mkdir(mode=0o700)
+    Args:
+        folder: Holds its data; several processes may share it.
+        environment: Settings.
+        role: What ``--role`` says, if anything.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str], role: str | None = None) -> None:
         self.port = free_port()
+        self.data_dir, self.log = folder / "data", folder / f"serve-{role or 'all'}-{self.port}.log"
+        self.data_dir.mkdir(mode=0o700, exist_ok=True)
+        self._role = ["--role", role] if role else []
         self.url = f"http://127.0.0.1:{self.port}"
         own = {"POSTMTA_DATA_DIR": str(self.data_dir), "POSTMTA_PORT": str(self.port), "POSTMTA_DNS": "sandbox"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("POSTMTA_")}
@@ -54,14 +61,21 @@ class Service:
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
 
     def start(self) -> None:
+        self.begin()
+        self.wait_until_up()
+
+    def begin(self) -> None:
+        """Start it without waiting until it answers."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "postmta_ctl", "serve"],
+                [sys.executable, "-m", "postmta_ctl", "serve", *self._role],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+
+    def wait_until_up(self) -> None:
         wait_for(self._is_up, f"a healthy service; see {self.log}", START_SECONDS)
 
     def _is_up(self) -> bool:

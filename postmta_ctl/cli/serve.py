@@ -14,17 +14,29 @@ from litestar import Litestar
 from postmta_ctl.app import create_app
 from postmta_ctl.features.auth.service import setup_token
 from postmta_ctl.logging import configure_logging
-from postmta_ctl.settings import load
+from postmta_ctl.roles import Role
+from postmta_ctl.settings import load, override
 
 
 @click.command()
-def serve() -> None:
-    """Run the API, the relay, ingestion and the scheduler in one process.
+@click.option(
+    "--role",
+    "roles",
+    metavar="ROLES",
+    help="What this process does: api, relay, ingest, worker, separated by commas. Else: POSTMTA_ROLES, or all.",
+)
+def serve(roles: str | None) -> None:
+    """Run the API, the relay, ingestion and the background jobs, or some of them, in one process.
+
+    Over PostgreSQL there may be any number of processes with any roles; whatever they listen on, each answers /health
+    and /metrics. SQLite has one writer, so there one process does everything.
 
     Settings come from POSTMTA_* variables and the TOML file that POSTMTA_CONFIG names.
 
-    Example: POSTMTA_PORT=9000 postmta serve
+    Example: POSTMTA_PORT=9000 postmta serve --role api,ingest
     """
+    if roles is not None:
+        override("roles", roles)
     settings = load()
     Server(
         "postmta_ctl.cli.serve:application",
@@ -47,7 +59,8 @@ def application() -> object:
     configure_logging(settings)
     Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     app = create_app(settings)
-    app.on_startup.append(_show_setup_token)
+    if Role.API in settings.role_set:
+        app.on_startup.append(_show_setup_token)
     return app
 
 

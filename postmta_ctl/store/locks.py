@@ -11,16 +11,17 @@ import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.errors import Busy
+from postmta_ctl.errors import Busy, ConfigurationError
 from postmta_ctl.store.engine import Database
 
 _POLL_SECONDS = 0.05
+_GONE_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -37,6 +38,26 @@ async def exclusive(db: Database, name: str, *, wait: float = 60.0) -> AsyncIter
     """
     holding = _file_lock if db.is_sqlite else _advisory_lock
     async with holding(db, name, wait):
+        yield
+
+
+@asynccontextmanager
+async def only_one(db: Database, *, wait: float = _GONE_SECONDS) -> AsyncIterator[None]:
+    """Be the only process that serves this SQLite database while the block lasts.
+
+    Several would be correct and not fair: who waits for SQLite's write lock is served by chance, and after 30 seconds
+    not at all. A process that was killed may take a moment to be gone, which is waited for.
+
+    Raises:
+        ConfigurationError: Another process serves it.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exclusive(db, "serve", wait=wait))
+        except Busy:
+            raise ConfigurationError(
+                f"{db.url.database} is served by another process; several processes need PostgreSQL"
+            ) from None
         yield
 
 

@@ -8,11 +8,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from postmta_ctl.store.engine import Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x706F73746D7461
+"""PostgreSQL's advisory locks have numbers; nobody else in the database should have this one."""
 
 
 def alembic_config() -> Config:
@@ -25,6 +28,9 @@ def alembic_config() -> Config:
 async def upgrade(db: Database) -> None:
     """Apply what is missing, in one transaction; nothing is changed when nothing is missing."""
     async with db.transaction() as connection:
+        if not db.is_sqlite:
+            # Processes that start together would each make the same tables.
+            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         await connection.run_sync(_upgrade)
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from postmta_ctl.errors import Busy
 from postmta_ctl.system import System
 from postmta_ctl.workers.schedule import Job
 
@@ -44,6 +45,9 @@ async def _loop(system: System, job: Job, stop: asyncio.Event) -> None:
         more = False
         try:
             more = bool(await job.run(system))
+        except Busy:
+            # Another process, or a request, is at it.
+            log.debug("job left to whoever is at it", job=job.name)
         except Exception:
             # A job that fails is tried again at its next turn: nothing else may stop because of it.
             log.exception("job failed", job=job.name)

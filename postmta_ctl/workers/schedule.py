@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import msgspec
 
@@ -26,6 +26,7 @@ from postmta_ctl.features.vmtas.pausing import keep_pauses
 from postmta_ctl.features.warmup.governor import govern
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
 from postmta_ctl.features.webhooks.delivery import forget as forget_deliveries
+from postmta_ctl.roles import Role
 from postmta_ctl.system import System
 
 
@@ -37,10 +38,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between the end of a run and the next."""
     run: Callable[[System], Awaitable[bool | None]]
     """True means that more is waiting: the next run follows at once."""
+    role: Role = Role.WORKER
+    """Whose job it is. Any number of processes may run it at a time: leases, row locks and advisory locks keep them
+    from doing the same thing twice."""
 
 
 JOBS: tuple[Job, ...] = (
-    Job(name="relay", every=0.05, run=relay),
+    Job(name="relay", every=0.05, run=relay, role=Role.RELAY),
     Job(name="cancel at nodes", every=5.0, run=cancel_at_nodes),
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch the canary", every=5.0, run=watch_canary),
@@ -63,3 +67,8 @@ JOBS: tuple[Job, ...] = (
     Job(name="renew subscriptions", every=60.0, run=renew_ended),
     Job(name="watch blocklists", every=60.0, run=watch_listings),
 )
+
+
+def jobs_of(roles: Collection[Role]) -> tuple[Job, ...]:
+    """The jobs of a process with these roles."""
+    return tuple(job for job in JOBS if job.role in roles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,12 @@ def test_the_sandbox_is_set_by_its_command_line_alone(tmp_path: Path) -> None:
     assert "there is no init.lua" in run.output
     with pytest.raises(ConfigurationError, match="POSTMTA_SANDBOX_LISTEN: unknown setting"):
         load({"POSTMTA_SANDBOX_LISTEN": "127.0.0.1:1"})
+
+
+def test_processes_that_start_together_have_the_same_secrets(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load_keys(settings), range(16)))
+    assert len({keys.master_key for keys in found}) == len({keys.jwt_secret for keys in found}) == 1
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o600}
+    assert len(list((tmp_path / "secrets").iterdir())) == 3

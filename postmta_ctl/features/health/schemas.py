@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from postmta_ctl.roles import Role
+
 Status = Literal["ok", "degraded", "down"]
 
 
@@ -19,6 +21,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status
     version: str
+    roles: list[Role]
+    """What the process that answers does."""
     parts: dict[str, PartHealth]
     """``database``, ``relay`` and ``node:NAME`` for each node; of readiness: ``database``, ``schema`` and
     ``policy``."""

@@ -33,7 +33,7 @@ async def health(system: System) -> Health:
     else:
         parts = {"database": PartHealth(status="ok"), "relay": _relay(due, oldest, now)}
         parts |= {f"node:{one.name}": _node(one, newest_release, now) for one in nodes}
-    return Health(status=_worst(parts), version=version("postmta-ctl"), parts=parts)
+    return _health(system, parts)
 
 
 async def readiness(system: System) -> Health:
@@ -50,7 +50,12 @@ async def readiness(system: System) -> Health:
         is_current = found == wanted
         detail = "" if is_current else f"the database has {found}, this version works with {wanted}"
         parts["schema"] = PartHealth(status="ok" if is_current else "down", detail=detail)
-    return Health(status=_worst(parts), version=version("postmta-ctl"), parts=parts)
+    return _health(system, parts)
+
+
+def _health(system: System, parts: dict[str, PartHealth]) -> Health:
+    roles = sorted(system.settings.role_set)
+    return Health(status=_worst(parts), version=version("postmta-ctl"), roles=roles, parts=parts)
 
 
 def _relay(due: int, oldest: datetime | None, now: datetime) -> PartHealth:

@@ -90,8 +90,10 @@ def is_user(name: str) -> bool:
 
 
 def ingest_url(settings: Settings, kind: str) -> str:
-    """Where a node delivers its log records: the public URL, but the listener itself for the embedded node."""
-    return (_local_url(settings) if kind == "sandbox" else settings.url) + INGEST_PATH
+    """Where a node delivers its log records: as the settings say, but the listener itself for the embedded node."""
+    return (
+        _local_url(settings) if kind == "sandbox" else settings.ingest_url.rstrip("/") or settings.url
+    ) + INGEST_PATH
 
 
 def _local_url(settings: Settings) -> str:

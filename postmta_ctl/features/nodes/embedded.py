@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import structlog
 
 from postmta_ctl.compiler.node_files import current_release
-from postmta_ctl.errors import PostMTAError
+from postmta_ctl.errors import Busy, PostMTAError
 from postmta_ctl.features.nodes import queries, service
 from postmta_ctl.features.nodes.schemas import NodeCreate
 from postmta_ctl.features.nodes.service import SANDBOX
@@ -23,14 +23,30 @@ from postmta_ctl.features.nodes.supervisor import supervise
 from postmta_ctl.features.policy.bringing import catch_up
 from postmta_ctl.features.policy.publish import release
 from postmta_ctl.features.policy.releasing import ITSELF
+from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
+GONE_SECONDS = 5.0
+"""How long a process that was killed may take to be gone, and its node with it."""
+
 
 @asynccontextmanager
 async def running(system: System) -> AsyncIterator[None]:
-    """Have the embedded node, with a policy, while the block lasts."""
+    """Have the embedded node, with a policy, while the block lasts; one process of the installation has it."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(exclusive(system.db, "embedded-node", wait=GONE_SECONDS))
+        except Busy:
+            log.info("another process has the embedded node")
+        else:
+            await stack.enter_async_context(_running(system))
+        yield
+
+
+@asynccontextmanager
+async def _running(system: System) -> AsyncIterator[None]:
     node_id = await _ensure(system)
     try:
         await _ensure_policy(system)

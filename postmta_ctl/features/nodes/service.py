@@ -163,7 +163,7 @@ async def remove(system: System, node_id: str, *, principal: Principal | None = 
         row = await queries.by_id(connection, node_id)
         if row is None:
             raise NotFound("There is no such node.")
-        if row.kind == SANDBOX and system.settings.embedded_node:
+        if row.kind == SANDBOX and system.settings.has_embedded_node:
             raise Conflict("The embedded node is there as long as the setting embedded_node is on.")
         await queries.remove(connection, node_id)
         before = _shown(row, set(), system.now())
