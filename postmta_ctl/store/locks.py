@@ -21,7 +21,7 @@ from postmta_ctl.errors import Busy, ConfigurationError
 from postmta_ctl.store.engine import Database
 
 _POLL_SECONDS = 0.05
-_GONE_SECONDS = 5.0
+_GONE_SECONDS = 15.0
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
-GONE_SECONDS = 5.0
+GONE_SECONDS = 15.0
 """How long a process that was killed may take to be gone, and its node with it."""
 
 
