@@ -28,6 +28,10 @@ class Groups(Generic[Item, Result]):
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """How many items wait for their group to begin."""
+        return len(self._waiting)
+
     async def do(self, item: Item, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> Result:
         """Have the item done with those that wait beside it, and return or raise what came of it.
 

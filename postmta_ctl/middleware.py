@@ -44,12 +44,13 @@ class RequestId:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message.setdefault("headers", [])
-                more = {"x-request-id": request_id} | scope["state"].get(ANSWER_HEADERS, {})
+                more = scope["state"].get(ANSWER_HEADERS, {})
                 encoded = [(name.lower().encode(), value.encode()) for name, value in more.items()]
-                message["headers"] = [*message["headers"], *encoded]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *encoded]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             await self._app(scope, receive, send_with_id)
             elapsed = time.perf_counter() - started
             # Unknown methods are of anybody's making, and each would be a time series.
@@ -58,8 +59,10 @@ class RequestId:
             metrics.answered(method, scope.get("path_template") or "unknown", status, elapsed)
             milliseconds = round(elapsed * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=milliseconds)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 def _request_id(scope: Any) -> str:
-    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
     return given if _ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)

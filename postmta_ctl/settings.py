@@ -128,6 +128,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     have all roles runs none."""
     sandbox_time_scale: float = 1.0
     """How many times as fast mail waits for its retries in the embedded node."""
+    outbox_limit: int = 1_000_000
+    """Recipients that may wait here for a node, scheduled ones included. When so many do, sending is answered with 503
+    (``outbox_full``) and ``Retry-After`` until some have gone; checked every two seconds. 0: any number."""
+    waiting_requests: int = 1000
+    """Requests to send that may wait for the database at one time; more are answered with 503 (``busy``)."""
     relay_lease_seconds: float = 90.0
     """How long mail waits that the relay had in hand when it was killed. A node may take a minute to send again the
     records that tell what it had taken by then; with less, a message is sent twice if the node was restarted too."""

@@ -57,10 +57,12 @@ class System:
     """Told where the process is when its death would matter."""
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
-    callers: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)
-    """Users by their login, and API keys."""
+    known: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)
+    """What requests ask for again and again and seldom changes: who asks, sending domains, plans, who listens."""
     accepting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=64), init=False)
     """Requests to accept mail, which share transactions."""
+    outbox_length: Recent[int] = field(default_factory=lambda: Recent(2.0), init=False)
+    """Recipients that wait for a node, counted no further than the limit."""
     keys_in_progress: set[Any] = field(default_factory=set, init=False)
     """The Idempotency-Keys of those of them that carry one."""
     webhooks: WebhookClient = field(default_factory=WebhookClient)

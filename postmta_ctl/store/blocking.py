@@ -31,6 +31,10 @@ class BlockingConnection:
         """Execute a statement, for each of the parameters if they are a list."""
         return self._connection.execute(statement, parameters)
 
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> Any:
+        """Hand a statement and its values to the driver as they are."""
+        return self._connection.exec_driver_sql(statement, parameters)
+
     async def scalar(self, statement: Any, parameters: Any = None) -> Any:
         """The first column of the first row, or None."""
         return self._connection.scalar(statement, parameters)

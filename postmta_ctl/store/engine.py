@@ -53,7 +53,8 @@ class Database:
         self._blocking = _blocking_engine(self.url.database or "") if self.is_sqlite else None
         self._thread = ThreadPoolExecutor(1, "database")
         self.changes = 0
-        """Grows with every ``transaction()`` of this process: while it stays, so does what no ``at_once()`` changes."""
+        """Grows with every ``transaction()`` of this process that wrote: while it stays, so does what no ``at_once()``
+        changes."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -61,15 +62,24 @@ class Database:
         async with AsyncExitStack() as stack:
             if self.is_sqlite:
                 await stack.enter_async_context(self._writer)
-            # Called after the commit, when others see the change.
-            stack.callback(self._changed)
             connection = await stack.enter_async_context(self.engine.connect())
             await connection.execution_options(**WRITES)
+            before = await self._written(connection)
+            # Called after the commit, when others see the change.
+            stack.push_async_callback(self._note_changes, connection, before)
             await stack.enter_async_context(connection.begin())
             yield connection
 
-    def _changed(self) -> None:
-        self.changes += 1
+    async def _note_changes(self, connection: AsyncConnection, before: int) -> None:
+        if not self.is_sqlite or await self._written(connection) != before:
+            self.changes += 1
+
+    async def _written(self, connection: AsyncConnection) -> int:
+        """Rows that a connection of SQLite has written so far; many transactions of jobs find nothing to do."""
+        if not self.is_sqlite:
+            return 0
+        driver = (await connection.get_raw_connection()).driver_connection
+        return int(driver.total_changes) if driver is not None else 0
 
     async def at_once(self, work: Work[T]) -> T:
         """Do all of a transaction and commit it, on SQLite in a thread: one change of threads and not one a statement.
@@ -132,7 +142,8 @@ def _sqlite_engine(url: str) -> AsyncEngine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": 30})
+    # Connections beyond the pool would be opened and closed again and again, each with a thread of its own.
+    engine = create_async_engine(url, pool_size=16, max_overflow=0, connect_args={"timeout": 30})
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.rollups import Fact, tally
+from postmta_ctl.store.bulk import Bulk
 from postmta_ctl.store.tables import rollup_attempts, rollup_dimensions, rollup_outcomes, rollup_types
+from postmta_ctl.store.types import to_micros
 
 
 async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
@@ -30,9 +33,17 @@ async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
 async def _add(connection: AsyncConnection, table: Table, counts: Counter[Any]) -> None:
     if not counts:
         return
+    rows = [(*map(_plain, key), number) for key, number in sorted(counts.items())]
+    await _bulk(table).add(connection, rows)
+
+
+@cache
+def _bulk(table: Table) -> Bulk:
     keys = [column.name for column in table.primary_key]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table)
-    statement = insert.on_conflict_do_update(index_elements=keys, set_={"count": table.c.count + insert.excluded.count})
-    rows = [dict(zip(keys, key, strict=True), count=number) for key, number in sorted(counts.items())]
-    await connection.execute(statement, rows)
+    names = ", ".join(keys)
+    conflict = f" ON CONFLICT ({names}) DO UPDATE SET count = {table.name}.count + excluded.count"
+    return Bulk(table, *keys, "count", conflict=conflict)
+
+
+def _plain(part: str | int | datetime) -> str | int:
+    return to_micros(part) if isinstance(part, datetime) else part

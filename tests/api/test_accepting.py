@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from postmta_ctl.errors import Conflict, DomainNotVerified, InsufficientCredits, InvalidRequest
+from postmta_ctl.errors import Busy, Conflict, DomainNotVerified, InsufficientCredits, InvalidRequest
 from postmta_ctl.features.auth.principal import ADMIN, Principal
 from postmta_ctl.features.credits import account, postings
 from postmta_ctl.features.messages import accepting, service
@@ -162,3 +162,43 @@ async def test_more_than_a_group_holds(here: System, principal: Principal) -> No
     answers = await together(here, principal, *((asked(), None) for _ in range(150)))
     assert {type(one) for one in answers} == {Answer}
     assert await count(here, messages) == 150
+
+
+async def test_a_full_outbox_takes_no_more_until_some_have_gone(here: System, principal: Principal) -> None:
+    small = msgspec.structs.replace(here.settings, outbox_limit=3)
+    here = dataclasses.replace(here, settings=small)
+    first = await service.send(here, principal, asked(to=["x@example.org", "y@example.org"]), once("k"))
+    here.outbox_length.clear()
+    assert isinstance(await service.send(here, principal, asked(), None), Answer)
+    here.outbox_length.clear()
+    refused, again = await together(here, principal, (asked(), None), (asked(), once("k")))
+    assert isinstance(refused, Busy)
+    assert (refused.code, refused.retry_after) == ("outbox_full", 10)
+    assert again == Answer(first.body, is_replay=True)
+    async with here.db.transaction() as connection:
+        await connection.execute(outbox.delete())
+    here.outbox_length.clear()
+    assert isinstance(await service.send(here, principal, asked(), None), Answer)
+
+
+async def test_only_so_many_requests_wait(here: System, principal: Principal) -> None:
+    small = msgspec.structs.replace(here.settings, waiting_requests=2)
+    here = dataclasses.replace(here, settings=small)
+    answers = await together(here, principal, *((asked(), once(str(number))) for number in range(5)))
+    assert [type(one) for one in answers] == [Answer, Answer, Busy, Busy, Busy]
+    assert answers[4].retry_after == 1
+    assert await count(here, messages) == 2
+    assert isinstance(await service.send(here, principal, asked(), once("4")), Answer), "its key is free"
+
+
+async def test_a_database_that_cannot_be_written_to(here: System, client: Any, acme: Any, principal: Principal) -> None:
+    async with here.db.transaction() as connection:
+        await connection.exec_driver_sql("ALTER TABLE message_contents RENAME TO elsewhere")
+    for _ in range(2):
+        answer = await client.post("/api/v1/messages/send", json=MAIL, headers=acme | {"Idempotency-Key": "k"})
+        assert answer.status_code in (500, 503), "the key is free again, whatever went wrong"
+    async with here.db.transaction() as connection:
+        await connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO message_contents")
+    answer = await client.post("/api/v1/messages/send", json=MAIL, headers=acme | {"Idempotency-Key": "k"})
+    assert answer.status_code == 202, answer.text
+    assert await count(here, messages) == 1

@@ -54,6 +54,18 @@ async def test_a_transaction_that_fails_leaves_nothing(db: Database) -> None:
         assert (await connection.execute(select(organizations))).all() == []
 
 
+async def test_what_was_written_is_noted(db: Database) -> None:
+    before = db.changes
+    async with db.transaction() as connection:
+        await connection.execute(select(organizations))
+    assert db.changes == before or not db.is_sqlite
+    before = db.changes
+    async with db.transaction() as connection:
+        await connection.execute(insert(organizations).values(organization("acme")))
+        assert db.changes == before, "others do not see it yet"
+    assert db.changes == before + 1
+
+
 async def test_many_writers_at_once_all_succeed(db: Database) -> None:
     async def write(number: int) -> None:
         async with db.transaction() as connection:

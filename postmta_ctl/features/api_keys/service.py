@@ -167,7 +167,8 @@ async def authenticate(system: System, credential: str, address: str, now: datet
         Unauthenticated: The key is unknown, expired or deleted; which of them is not said.
         PermissionDenied: The key may not be used from this address.
     """
-    row = await _by_prefix(system, tokens.api_key_prefix(credential))
+    async with system.db.reading() as connection:
+        row = await queries.by_prefix(connection, tokens.api_key_prefix(credential))
     if row is None or not _opens(row, credential, now) or _expired(row, now):
         raise Unauthenticated("The API key is not valid.")
     if row.allowed_ips is not None and not within(address, parse_networks(row.allowed_ips)):
@@ -184,18 +185,6 @@ async def authenticate(system: System, credential: str, address: str, now: datet
         address=address,
         plan=row.plan,
     )
-
-
-async def _by_prefix(system: System, prefix: str) -> ApiKeyRow | None:
-    # What this process changes is seen at once, what another one changes within a second.
-    key, version = ("api key", prefix), system.db.changes
-    row: ApiKeyRow | None = system.callers.get(key, version)
-    if row is None:
-        async with system.db.reading() as connection:
-            row = await queries.by_prefix(connection, prefix)
-        if row is not None:
-            system.callers.set(key, row, version)
-    return row
 
 
 def _opens(row: ApiKeyRow, credential: str, now: datetime) -> bool:

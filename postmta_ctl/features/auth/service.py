@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,9 @@ from postmta_ctl.features.users import invitations
 from postmta_ctl.features.users.emails import parse_email
 from postmta_ctl.features.users.profile import shown
 from postmta_ctl.system import System
+
+KNOWN = timedelta(seconds=1)
+"""How long it is known whom a credential stands for."""
 
 
 async def register(system: System, data: Register, address: str = "") -> Registered:
@@ -129,6 +132,9 @@ async def authenticate(
 ) -> Principal:
     """Find the principal of a request by ``X-API-Key`` or ``Authorization: Bearer`` (token or API key).
 
+    Who it is, is known for a second: what this process changes is seen at once, what another one changes, and that a
+    credential expires, within that second.
+
     Args:
         system: The parts.
         headers: Of the request.
@@ -140,32 +146,25 @@ async def authenticate(
         PermissionDenied: The key may not be used from this address.
     """
     credential = _credential(headers)
-    now = system.now()
-    if tokens.is_api_key(credential):
-        principal = await api_keys.authenticate(system, credential, address, now)
-    else:
-        principal = await _by_access_token(system, credential, address, now)
+    now, version = system.now(), system.db.changes
+    key = ("caller", tokens.digest(credential), address)
+    since, principal = system.known.get(key, version) or (now, None)
+    if principal is None or not since <= now < since + KNOWN:
+        find = api_keys.authenticate if tokens.is_api_key(credential) else _by_access_token
+        principal = await find(system, credential, address, now)
+        system.known.set(key, (now, principal), version)
     return msgspec.structs.replace(principal, request_id=request_id)
 
 
 async def _by_access_token(system: System, token: str, address: str, now: datetime) -> Principal:
     claims = tokens.read_jwt(system.keys.jwt_secret, token, issuer=system.settings.url, now=now)
-    user = None if claims is None else await _user(system, claims)
+    user = None
+    if claims is not None:
+        async with system.db.reading() as connection:
+            user = await queries.user_by_session(connection, claims.session, claims.subject)
     if user is None:
         raise Unauthenticated("The access token is not valid, or has expired.")
     return principal_of(user, address)
-
-
-async def _user(system: System, claims: tokens.Claims) -> UserRow | None:
-    # What this process changes is seen at once, what another one changes within a second.
-    key, version = ("session", claims.session, claims.subject), system.db.changes
-    user: UserRow | None = system.callers.get(key, version)
-    if user is None:
-        async with system.db.reading() as connection:
-            user = await queries.user_by_session(connection, claims.session, claims.subject)
-        if user is not None:
-            system.callers.set(key, user, version)
-    return user
 
 
 def _credential(headers: Mapping[str, str]) -> str:

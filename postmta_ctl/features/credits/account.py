@@ -67,12 +67,23 @@ async def _available(
     """The email credits of each, locked until the transaction ends; None: its plan is not metered."""
     found: dict[str, int | None] = {}
     for organization_id in sorted(organization_ids):
-        if (await subscriptions.current(system, connection, organization_id)).plan.unmetered:
+        if await _is_unmetered(system, connection, organization_id):
             found[organization_id] = None
             continue
         balance = (await queries.lock_balances(connection, organization_id)).get("email")
         found[organization_id] = balance.available if balance else 0
     return found
+
+
+async def _is_unmetered(system: System, connection: AsyncConnection, organization_id: str) -> bool:
+    key, version = ("unmetered until", organization_id), system.db.changes
+    until: datetime | None = system.known.get(key, version)
+    if until is not None and system.now() < until:
+        return True
+    found = await subscriptions.current(system, connection, organization_id)
+    if found.plan.unmetered:
+        system.known.set(key, found.row.period_end, version)
+    return found.plan.unmetered
 
 
 def _reservation(wish: Wish, cause: str, now: datetime, *, metered: bool) -> EntryRow:

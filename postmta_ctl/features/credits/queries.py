@@ -11,14 +11,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, bindparam, func, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, bindparam, func, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.store.bulk import Bulk
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import credit_balances, credit_entries, recipients
-from postmta_ctl.store.types import EPOCH
+from postmta_ctl.store.types import EPOCH, to_micros
 
+_entries = Bulk(
+    credit_entries,
+    "id",
+    "organization_id",
+    "type",
+    "entry",
+    "quantity",
+    "available",
+    "reserved",
+    "cause",
+    "reference",
+    "note",
+    "created_at",
+)
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
 
 
@@ -96,7 +111,23 @@ async def shift(connection: AsyncConnection, changes: Sequence[EntryRow]) -> Non
 
 async def insert_entries(connection: AsyncConnection, entries: Sequence[EntryRow]) -> None:
     """Append to the ledger."""
-    await connection.execute(insert(credit_entries), [msgspec.structs.asdict(one) for one in entries])
+    rows = [
+        (
+            one.id,
+            one.organization_id,
+            one.type,
+            one.entry,
+            one.quantity,
+            one.available,
+            one.reserved,
+            one.cause,
+            one.reference,
+            one.note,
+            to_micros(one.created_at),
+        )
+        for one in entries
+    ]
+    await _entries.add(connection, rows)
 
 
 async def balances(connection: AsyncConnection, organization_id: str) -> dict[str, BalanceRow]:

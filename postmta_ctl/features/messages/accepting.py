@@ -22,11 +22,11 @@ from postmta_ctl.features.messages import queries
 from postmta_ctl.features.messages.compose import NewMessage
 from postmta_ctl.features.messages.happenings import record
 from postmta_ctl.features.messages.idempotency import LIFETIME, Answer, Idempotency
-from postmta_ctl.features.messages.places import Places, find_places, place
+from postmta_ctl.features.messages.places import Places, known_places, place
 from postmta_ctl.features.messages.queries import KeptAnswer, Stored
 from postmta_ctl.features.messages.queued import queued_events
 from postmta_ctl.features.suppressions.service import suppressed
-from postmta_ctl.features.webhooks.outbox import announce_mail
+from postmta_ctl.features.webhooks.outbox import announce_mail, listeners
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -73,11 +73,13 @@ async def accept(system: System, ask: Ask) -> Answer:
 
     Raises:
         Conflict: A request of the same key is being worked on.
-        Busy: The database cannot be written to at present.
+        Busy: The database cannot be written to at present, or too much is waiting for it or for the nodes.
         PostMTAError: What else stands in the way of this request.
     """
     if ask.key in system.keys_in_progress:
         raise _in_progress()
+    if len(system.accepting) >= system.settings.waiting_requests:
+        raise Busy("Too many requests are waiting for the database.", retry_after=1)
     if ask.key is not None:
         system.keys_in_progress.add(ask.key)
     answer: Answer = await system.accepting.do(ask, lambda group: _work(system, group))
@@ -125,8 +127,24 @@ async def accept_all(system: System, connection: AsyncConnection, group: Sequenc
     """
     kept = await _kept(connection, group, system.now() - LIFETIME)
     fresh = [ask for ask in group if ask.key not in kept]
-    accepted = iter(await _accept(system, connection, fresh))
+    full = fresh and await _is_full(system, connection)
+    accepted = iter([_full()] * len(fresh) if full else await _accept(system, connection, fresh))
     return [_replayed(ask, kept[ask.key]) if ask.key in kept else next(accepted) for ask in group]
+
+
+async def _is_full(system: System, connection: AsyncConnection) -> bool:
+    limit = system.settings.outbox_limit
+    if not limit:
+        return False
+    length = system.outbox_length.get()
+    if length is None:
+        length = await queries.outbox_length(connection, limit)
+        system.outbox_length.set(length)
+    return length >= limit
+
+
+def _full() -> Busy:
+    return Busy("So much mail is waiting for the nodes that no more is taken.", code="outbox_full", retry_after=10)
 
 
 async def _kept(connection: AsyncConnection, asks: Iterable[Ask], since: datetime) -> dict[Key | None, KeptAnswer]:
@@ -152,7 +170,7 @@ def _replayed(ask: Ask, kept: KeptAnswer) -> Answer | PostMTAError:
 
 async def _accept(system: System, connection: AsyncConnection, asks: Sequence[Ask]) -> list[Answer | PostMTAError]:
     """Accept requests that are not repeated."""
-    judged = await _judged(connection, asks)
+    judged = await _judged(system, connection, asks)
     charges = await _charges(system, connection, asks, judged)
     accepted = [
         Accepted(ask, messages, charge)
@@ -161,30 +179,17 @@ async def _accept(system: System, connection: AsyncConnection, asks: Sequence[As
     ]
     await _store(system, connection, [row for one in accepted for row in one.rows])
     answers = {id(one.ask): msgspec.json.encode(one.ask.answer(one.messages)) for one in accepted}
-    now = system.now()
-    await queries.keep_answers(
-        connection,
-        [
-            {
-                "organization_id": one.ask.organization_id,
-                "route": one.ask.once.route,
-                "key": one.ask.once.key,
-                "fingerprint": one.ask.once.fingerprint,
-                "status_code": 202,
-                "answer": answers[id(one.ask)],
-                "created_at": now,
-            }
-            for one in accepted
-            if one.ask.once is not None
-        ],
-    )
+    kept = [
+        (one.ask.organization_id, one.ask.once, answers[id(one.ask)]) for one in accepted if one.ask.once is not None
+    ]
+    await queries.keep_answers(connection, kept, system.now())
     return [
         charge if isinstance(charge, PostMTAError) else Answer(answers[id(ask)])
         for ask, charge in zip(asks, charges, strict=True)
     ]
 
 
-async def _judged(connection: AsyncConnection, asks: Sequence[Ask]) -> list[list[Judged]]:
+async def _judged(system: System, connection: AsyncConnection, asks: Sequence[Ask]) -> list[list[Judged]]:
     """The messages of each request as they would be stored, or what is wrong with them."""
     whose: defaultdict[str, list[NewMessage]] = defaultdict(list)
     for ask in asks:
@@ -193,7 +198,7 @@ async def _judged(connection: AsyncConnection, asks: Sequence[Ask]) -> list[list
     for organization_id, messages in whose.items():
         addresses = {recipient.key for one in messages for recipient in one.recipients}
         known[organization_id] = (
-            await find_places(connection, organization_id, messages),
+            await known_places(system, connection, organization_id, messages),
             await suppressed(connection, organization_id, addresses),
         )
     return [[_placed(one, *known[ask.organization_id]) for one in ask.messages] for ask in asks]
@@ -247,7 +252,9 @@ async def _store(system: System, connection: AsyncConnection, rows: Sequence[Sto
         return
     now = system.now()
     await queries.insert_messages(connection, rows)
-    await announce_mail(connection, [event for one in rows for event in queued_events(one)], now)
+    listening = await listeners(system, connection, {one.organization_id for one in rows})
+    told = [event for one in rows if one.organization_id in listening for event in queued_events(one)]
+    await announce_mail(connection, told, now)
     ended = [one.id for row in rows for one in row.message.recipients if one.status == "suppressed"]
     await record(connection, ended, "message.suppressed", now)
     system.metrics.accepted.inc(sum(len(row.message.recipients) for row in rows))

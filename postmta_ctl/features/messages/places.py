@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.errors import DomainNotVerified, InvalidRequest
 from postmta_ctl.features.messages import place_queries as queries
 from postmta_ctl.features.messages.compose import NewMessage
+from postmta_ctl.system import System
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -24,14 +25,50 @@ class Places(msgspec.Struct, frozen=True):
 async def find_places(connection: AsyncConnection, organization_id: str, named_by: Iterable[NewMessage]) -> Places:
     """Look up what these messages of an organization name."""
     messages = list(named_by)
-    domains = {one.sender.domain for one in messages}
+    domains = await queries.sending_domains(connection, organization_id, {one.sender.domain for one in messages})
+    return await _places(connection, organization_id, messages, domains)
+
+
+async def known_places(
+    system: System, connection: AsyncConnection, organization_id: str, named_by: Iterable[NewMessage]
+) -> Places:
+    """The same, with verified domains that this process has seen in the last second.
+
+    For a transaction that writes: one that only reads may see an older state than the process has.
+    """
+    messages = list(named_by)
+    domains = await _known_domains(system, connection, organization_id, {one.sender.domain for one in messages})
+    return await _places(connection, organization_id, messages, domains)
+
+
+async def _places(
+    connection: AsyncConnection,
+    organization_id: str,
+    messages: Iterable[NewMessage],
+    domains: Mapping[str, str | None],
+) -> Places:
     vmtas = {one.request.vmta for one in messages if one.request.vmta is not None}
     pools = {one.request.pool for one in messages if one.request.pool is not None}
     return Places(
-        await queries.sending_domains(connection, organization_id, domains),
+        domains,
         await queries.vmtas_named(connection, organization_id, vmtas),
         await queries.pools_named(connection, organization_id, pools),
     )
+
+
+async def _known_domains(
+    system: System, connection: AsyncConnection, organization_id: str, names: Collection[str]
+) -> dict[str, str | None]:
+    version, found = system.db.changes, {}
+    for name in names:
+        if known := system.known.get(("sending domain", organization_id, name), version):
+            (found[name],) = known
+    if unknown := set(names) - found.keys():
+        news = await queries.sending_domains(connection, organization_id, unknown)
+        for name, pool in news.items():
+            system.known.set(("sending domain", organization_id, name), (pool,), version)
+        found |= news
+    return found
 
 
 def place(message: NewMessage, places: Places) -> NewMessage:
@@ -51,4 +88,4 @@ def place(message: NewMessage, places: Places) -> NewMessage:
     if request.pool is not None and request.pool not in places.pools:
         raise InvalidRequest.of("pool", "there is no pool of this name", code="pool_unknown")
     pool = None if request.vmta is not None else request.pool or places.domains[domain]
-    return msgspec.structs.replace(message, pool=pool)
+    return message if pool is None else msgspec.structs.replace(message, pool=pool)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, func, insert, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import first_id
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.core.providers import OTHER, well_known
 from postmta_ctl.core.rollups import Fact
-from postmta_ctl.features.messages.compose import NewMessage, NewRecipient
+from postmta_ctl.features.messages.compose import NewMessage
+from postmta_ctl.features.messages.idempotency import Idempotency
 from postmta_ctl.store import rollups
+from postmta_ctl.store.bulk import Bulk, Row
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import (
     events,
@@ -26,6 +28,7 @@ from postmta_ctl.store.tables import (
     outbox,
     recipients,
 )
+from postmta_ctl.store.types import to_micros
 
 _ID_DRIFT = timedelta(seconds=1)
 """An id may be a little later than its row: see ``core.ids``."""
@@ -64,89 +67,117 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+_messages = Bulk(
+    messages,
+    "id",
+    "organization_id",
+    "sender",
+    "domain",
+    "subject",
+    "status",
+    "tags",
+    "campaign",
+    "batch_id",
+    "vmta",
+    "pool",
+    "metadata",
+    "track_opens",
+    "track_clicks",
+    "unsubscribe",
+    "scheduled_at",
+    "created_at",
+)
+_contents = Bulk(message_contents, "message_id", "content")
+_recipients = Bulk(
+    recipients,
+    "id",
+    "message_id",
+    "organization_id",
+    "address",
+    "mailbox",
+    "kind",
+    "status",
+    "status_at",
+    "credits",
+    "credit_state",
+)
+_outbox = Bulk(outbox, "recipient_id", "message_id", "due_at")
+_tags = Bulk(message_tags, "organization_id", "tag", "message_id")
+_answers = Bulk(
+    idempotency_keys, "organization_id", "route", "key", "fingerprint", "status_code", "answer", "created_at"
+)
+
+
 async def insert_messages(connection: AsyncConnection, stored: Sequence[Stored]) -> None:
     """Store messages: rows, contents and recipients, an outbox row for each that is sent to, tags and counts."""
-    people = [(one, each) for one in stored for each in one.message.recipients]
-    await _insert(connection, messages, [_message_row(one) for one in stored])
-    await _insert(connection, message_contents, [_content_row(one.message) for one in stored])
-    await _insert(connection, recipients, [_recipient_row(one, each) for one, each in people])
-    await _insert(connection, outbox, [_outbox_row(one.message, each) for one, each in people if each.is_waiting])
-    await _insert(connection, message_tags, [row for one in stored for row in _tag_rows(one)])
-    await rollups.count(connection, [_queued(one, each) for one, each in people])
+    await _messages.add(connection, [_message_row(one) for one in stored])
+    await _contents.add(connection, [(one.message.id, _content.encode(one.message.content)) for one in stored])
+    await _recipients.add(connection, [row for one in stored for row in _recipient_rows(one)])
+    await _outbox.add(connection, [row for one in stored for row in _outbox_rows(one.message)])
+    await _tags.add(connection, [row for one in stored for row in _tag_rows(one)])
+    await rollups.count(connection, [fact for one in stored for fact in _queued(one)])
 
 
-async def _insert(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        await connection.execute(insert(table), rows)
+def _recipient_rows(stored: Stored) -> Iterator[Row]:
+    organization_id, message = stored.organization_id, stored.message
+    at = to_micros(message.created_at)
+    for one in message.recipients:
+        charge = (stored.credits, "reserved") if one.is_waiting else (0, None)
+        yield one.id, message.id, organization_id, one.address, one.key, one.kind, one.status, at, *charge
 
 
-def _content_row(message: NewMessage) -> dict[str, Any]:
-    return {"message_id": message.id, "content": _content.encode(message.content)}
+def _outbox_rows(message: NewMessage) -> Iterator[Row]:
+    due = to_micros(message.scheduled_at or message.created_at)
+    return ((one.id, message.id, due) for one in message.waiting)
 
 
-def _recipient_row(stored: Stored, recipient: NewRecipient) -> dict[str, Any]:
-    return {
-        "id": recipient.id,
-        "message_id": stored.message.id,
-        "organization_id": stored.organization_id,
-        "address": recipient.address,
-        "mailbox": recipient.key,
-        "kind": recipient.kind,
-        "status": recipient.status,
-        "status_at": stored.message.created_at,
-        "credits": stored.credits if recipient.is_waiting else 0,
-        "credit_state": "reserved" if recipient.is_waiting else None,
-    }
+def _tag_rows(stored: Stored) -> Iterator[Row]:
+    return ((stored.organization_id, tag, stored.message.id) for tag in sorted(set(stored.message.request.tags)))
 
 
-def _outbox_row(message: NewMessage, recipient: NewRecipient) -> dict[str, Any]:
-    return {
-        "recipient_id": recipient.id,
-        "message_id": message.id,
-        "due_at": message.scheduled_at or message.created_at,
-    }
+def _queued(stored: Stored) -> Iterator[Fact]:
+    message = stored.message
+    for one in message.recipients:
+        domain = domain_of(one.address)
+        yield Fact(
+            organization_id=stored.organization_id,
+            type="message.queued",
+            at=message.created_at,
+            sending_domain=message.sender.domain,
+            recipient_domain=domain,
+            provider=well_known(domain) or OTHER,
+            tags=tuple(message.request.tags),
+            batch=stored.batch_id or "",
+        )
 
 
-def _tag_rows(stored: Stored) -> Iterator[dict[str, Any]]:
-    for tag in sorted(set(stored.message.request.tags)):
-        yield {"organization_id": stored.organization_id, "tag": tag, "message_id": stored.message.id}
-
-
-def _queued(stored: Stored, recipient: NewRecipient) -> Fact:
-    message, domain = stored.message, domain_of(recipient.address)
-    return Fact(
-        organization_id=stored.organization_id,
-        type="message.queued",
-        at=message.created_at,
-        sending_domain=message.sender.domain,
-        recipient_domain=domain,
-        provider=well_known(domain) or OTHER,
-        tags=tuple(message.request.tags),
-        batch=stored.batch_id or "",
+def _message_row(stored: Stored) -> Row:
+    message, request = stored.message, stored.message.request
+    return (
+        message.id,
+        stored.organization_id,
+        message.sender.address,
+        message.sender.domain,
+        request.subject,
+        message.status,
+        msgspec.json.encode(request.tags),
+        message.campaign,
+        stored.batch_id,
+        request.vmta,
+        message.pool,
+        msgspec.json.encode(request.metadata),
+        request.track_opens,
+        request.track_clicks,
+        request.unsubscribe,
+        None if message.scheduled_at is None else to_micros(message.scheduled_at),
+        to_micros(message.created_at),
     )
 
 
-def _message_row(stored: Stored) -> dict[str, Any]:
-    message, request = stored.message, stored.message.request
-    return {
-        "id": message.id,
-        "organization_id": stored.organization_id,
-        "sender": message.sender.address,
-        "domain": message.sender.domain,
-        "subject": request.subject,
-        "status": message.status,
-        "tags": request.tags,
-        "campaign": message.campaign,
-        "batch_id": stored.batch_id,
-        "vmta": request.vmta,
-        "pool": message.pool,
-        "metadata": request.metadata,
-        "track_opens": request.track_opens,
-        "track_clicks": request.track_clicks,
-        "unsubscribe": request.unsubscribe,
-        "scheduled_at": message.scheduled_at,
-        "created_at": message.created_at,
-    }
+async def outbox_length(connection: AsyncConnection, most: int) -> int:
+    """How many recipients wait for a node, or ``most`` if it is more."""
+    some = select(outbox.c.recipient_id).limit(most).subquery()
+    return int(await connection.scalar(select(func.count()).select_from(some)) or 0)
 
 
 async def kept_answers(
@@ -167,9 +198,15 @@ async def forget_keys(connection: AsyncConnection, organization_id: str, route: 
     await connection.execute(idempotency_keys.delete().where(*mine, table.key.in_(keys)))
 
 
-async def keep_answers(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    """Keep the first answers to keys."""
-    await _insert(connection, idempotency_keys, rows)
+async def keep_answers(
+    connection: AsyncConnection, answers: Iterable[tuple[str, Idempotency, bytes]], now: datetime
+) -> None:
+    """Keep the first answers to keys, each with its organization."""
+    rows = [
+        (organization_id, once.route, once.key, once.fingerprint, 202, answer, to_micros(now))
+        for organization_id, once, answer in answers
+    ]
+    await _answers.add(connection, rows)
 
 
 async def page_of_messages(

@@ -23,47 +23,39 @@ from postmta_ctl.features.messages.schemas import (
 )
 from postmta_ctl.features.messages.simulation_schemas import Simulation
 from postmta_ctl.store.paging import Page
-from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, scope, sortable
+from postmta_ctl.web import AnyRequest, Caller, Paging, TheSystem, parts_of, scope, sortable
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
 @post(
     "/send",
-    opt=scope("messages:send") | {"errors": ("402",)},
+    opt=scope("messages:send") | {"errors": ("402", "409", "503")},
     status_code=202,
     summary="Send a single email message",
     responses={202: ResponseSpec(data_container=Accepted, description="Accepted, on durable storage")},
 )
 async def send_message(
-    request: AnyRequest,
-    system: TheSystem,
-    principal: Caller,
-    data: JSONBody[SendRequest],
-    idempotency_key: IdempotencyKey = None,
+    request: AnyRequest, data: JSONBody[SendRequest], idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
     """202 means that the message survives a crash of this service. Send an Idempotency-Key to retry safely."""
     once = idempotency(idempotency_key, "messages/send", await request.body())
-    return _answered(await service.send(system, principal, data, once))
+    return _answered(await service.send(*parts_of(request), data, once))
 
 
 @post(
     "/batch",
-    opt=scope("messages:send") | {"judges_items": True, "errors": ("402",)},
+    opt=scope("messages:send") | {"judges_items": True, "errors": ("402", "409", "503")},
     status_code=202,
     summary="Send up to 100 messages in one request",
     responses={202: ResponseSpec(data_container=BatchAccepted, description="A result for each message")},
 )
 async def send_batch(
-    request: AnyRequest,
-    system: TheSystem,
-    principal: Caller,
-    data: JSONBody[BatchRequest],
-    idempotency_key: IdempotencyKey = None,
+    request: AnyRequest, data: JSONBody[BatchRequest], idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
     """Look at each result: 202 says that the batch was judged, not that all of it was accepted."""
     once = idempotency(idempotency_key, "messages/batch", await request.body())
-    return _answered(await service.send_batch(system, principal, data, once))
+    return _answered(await service.send_batch(*parts_of(request), data, once))
 
 
 def _answered(answer: Answer) -> Response[bytes]:

@@ -5,7 +5,7 @@ Events of organizations that have no endpoint cost one query for the transaction
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from postmta_ctl.core.event_types import EVENT_TYPES
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.features.webhooks import outbox_queries as queries
 from postmta_ctl.features.webhooks.payloads import mail_data, payload
+from postmta_ctl.system import System
 
 PENDING = "pending"
 
@@ -29,6 +30,16 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     data: msgspec.Struct
     """See ``payloads``."""
+
+
+async def listeners(system: System, connection: AsyncConnection, organization_ids: Collection[str]) -> set[str]:
+    """Those of the organizations that have an endpoint. That one has none is known for a second."""
+    version = system.db.changes
+    unknown = {one for one in organization_ids if not system.known.get(("nobody listens", one), version)}
+    found = set(await queries.listening(connection, unknown))
+    for one in unknown - found:
+        system.known.set(("nobody listens", one), True, version)
+    return found
 
 
 async def announce(connection: AsyncConnection, happened: Sequence[Happening], now: datetime) -> None:
