@@ -19,7 +19,11 @@ class Entry(msgspec.Struct, frozen=True):
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Mail",
-        (Entry("Overview", "/console", "analytics:read"),),
+        (
+            Entry("Overview", "/console", "analytics:read"),
+            Entry("Messages", "/console/messages", "messages:read"),
+            Entry("Queues", "/console/queues", "queues:read"),
+        ),
     ),
     ("Sending", ()),
     ("Platform", ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -55,7 +55,8 @@ def fragment(request: AnyRequest, template: str, *, status: int = 200, **more: A
 
 def _answer(request: AnyRequest, template: str, context: dict[str, Any], *, status: int, cookies: list[Cookie]) -> Page:
     now = system_of(request).now()
-    text = environment().get_template(template).render(now=now, here=request.url.path, query=_query(request), **context)
+    about = {"now": now, "here": request.url.path, "query": _query(request)}
+    text = environment().get_template(template).render(about | context)
     headers = {"Cache-Control": "no-store", "Vary": "HX-Request"}
     return Response(text, status_code=status, media_type="text/html", headers=headers, cookies=cookies)
 
@@ -109,6 +110,11 @@ def _digest(name: str) -> str:
     return hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
 
 
+def _same(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Options of a choice that are called what they are."""
+    return [(one, filters.words(one)) for one in values]
+
+
 @pass_context
 def _time(context: Context, moment: datetime | None) -> str:
     """A moment by its distance, with the whole of it in its title."""
@@ -139,5 +145,5 @@ def environment() -> Environment:
         "json": filters.as_json,
         "time": _time,
     }
-    made.globals |= {"asset": asset_path, "counted": filters.counted, "with_query": with_query}
+    made.globals |= {"asset": asset_path, "counted": filters.counted, "with_query": with_query, "same": _same}
     return made

@@ -8,10 +8,17 @@
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const short = (value) => (Math.abs(value) >= 1e4 ? Intl.NumberFormat("en", { notation: "compact" }).format(value) : String(value));
 
+  function when(ticks, step) {
+    return ticks.map((seconds, index) => {
+      const [day, clock] = new Date(seconds * 1e3).toISOString().split("T");
+      return step >= 86400 ? day.slice(5) : clock.slice(0, 5) + (index === 0 || clock.startsWith("00:00") ? `\n${day.slice(5)}` : "");
+    });
+  }
+
   function axes(unit) {
     const line = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     // Times are those of UTC, as everywhere; counts need no fractions of a message.
-    return [{ ...line }, { ...line, size: 56, values: (_, ticks) => ticks.map((one) => (unit === "count" && one % 1 ? "" : short(one))) }];
+    return [{ ...line, space: 60, values: (_, ticks, __, ___, step) => when(ticks, step) }, { ...line, size: 56, values: (_, ticks) => ticks.map((one) => (unit === "count" && one % 1 ? "" : short(one))) }];
   }
 
   function draw(box) {
@@ -26,7 +33,7 @@
         ...series.map((one, index) => ({
           label: one.name, stroke: colour(`--series-${(index % 5) + 1}`), width: 2, spanGaps: true,
           // A line needs two points; a single one is shown as what it is.
-          points: { show: times.length < 40, size: 6 },
+          points: { show: times.length < 40, size: 6, fill: colour("--card") },
           value: (_, value) => (value == null ? "–" : value.toLocaleString("en")),
         })),
       ],
