@@ -25,7 +25,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Queues", "/console/queues", "queues:read"),
         ),
     ),
-    ("Sending", ()),
+    ("Sending", (Entry("Domains", "/console/domains", "domains:read"),)),
     ("Platform", ()),
     ("Organization", ()),
 )

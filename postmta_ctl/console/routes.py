@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
-from postmta_ctl.console.pages import access, files, messages, overview, queues
+from postmta_ctl.console.pages import access, domains, files, messages, overview, queues
 from postmta_ctl.console.rendering import Page
 from postmta_ctl.errors import NotFound, PostMTAError
 
@@ -33,6 +33,7 @@ console = Router(
         *overview.PAGES,
         *messages.PAGES,
         *queues.PAGES,
+        *domains.PAGES,
         nowhere,
     ],
     guards=[guard],
