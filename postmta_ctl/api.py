@@ -32,6 +32,7 @@ from postmta_ctl.features.security.greylisting.routes import router as greylisti
 from postmta_ctl.features.security.spam.routes import router as spam_score
 from postmta_ctl.features.security.status.routes import router as security_status
 from postmta_ctl.features.security.virus.routes import router as av_scan
+from postmta_ctl.features.sendgrid.routes import router as sendgrid
 from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
@@ -62,6 +63,7 @@ API: list[ControllerRouterHandler] = [
     ips,
     pools,
     messages,
+    sendgrid,
     queues,
     templates,
     smtp_credentials,

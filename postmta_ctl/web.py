@@ -232,15 +232,15 @@ def translated(error: HTTPException) -> PostMTAError:
         return _invalid(error)
     if isinstance(error, NotFoundException):
         return errors.NotFound("There is nothing at this address.")
-    translated = PostMTAError(error.detail or "The request cannot be answered.", code="http_error")
+    own = PostMTAError(error.detail or "The request cannot be answered.", code="http_error")
     if isinstance(error, MethodNotAllowedException):
-        translated.code = "method_not_allowed"
+        own.code = "method_not_allowed"
     elif error.status_code == 413:
         return errors.PayloadTooLarge("The body is larger than this endpoint reads.")
     elif error.status_code == 400:
         return errors.MalformedRequest("The body cannot be read as JSON.")
-    translated.status, translated.title = error.status_code, "Request refused"
-    return translated
+    own.status, own.title = error.status_code, "Request refused"
+    return own
 
 
 def _invalid(error: ValidationException) -> PostMTAError:

@@ -83,7 +83,7 @@ async def send_batch(system: System, principal: Principal, request: BatchRequest
         InsufficientCredits: The balance does not cover the recipients of the good ones; none of them is accepted.
         Conflict: A request of the same key is being worked on.
     """
-    ready = await composed(system, principal, [_read_item(raw) for raw in request.messages])
+    ready = await composed(system, principal, [read_item(raw) for raw in request.messages])
 
     ask = Ask(
         organization_id=principal.organization_id,
@@ -101,7 +101,8 @@ def _batch_accepted(batch_id: str | None, judged: Sequence[NewMessage | PostMTAE
     return BatchAccepted(batch_id=batch_id, accepted=good, rejected=len(judged) - good, results=results)
 
 
-def _read_item(raw: Any) -> SendRequest | PostMTAError:
+def read_item(raw: Any) -> SendRequest | PostMTAError:
+    """A message as JSON has it, or what is wrong with it."""
     if field := field_with_nul(raw):
         return InvalidRequest.of(field, "must not hold the character U+0000", code="nul")
     try:
