@@ -1,4 +1,4 @@
-"""Where the files lie that are no Python: the Jinja templates and the hand-written Lua of the policy."""
+"""Where the files lie that are no Python: the Jinja templates and the hand-written Lua of the policy, and the guide."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def templates_dir() -> Path:
 def policy_dir() -> Path:
     """The folder of Lua modules that every bundle carries verbatim as ``postmta/``."""
     return _find("kumo_policy")
+
+
+def guide_dir() -> Path:
+    """The folder of Markdown pages that ``/docs/guide`` shows."""
+    return _find("docs")
 
 
 def _find(name: str) -> Path:

@@ -18,7 +18,7 @@ async def test_the_page_loads_only_what_is_served_here(client: Any) -> None:
     assert "unsafe" not in policy
     assert "http" not in policy
     loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
-    assert len(loaded) == 5
+    assert len(loaded) == 6
     for path in loaded:
         assert (await client.get(f"/{path}")).status_code == 200
 

@@ -1,4 +1,4 @@
-"""``/docs`` and ``/openapi.json``."""
+"""``/docs``, ``/docs/guide`` and ``/openapi.json``."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from litestar import Response, Router, get
 from litestar.params import FromPath
 
 from postmta_ctl.errors import NotFound
+from postmta_ctl.features.docs import guide
 from postmta_ctl.features.docs.document import describe
 from postmta_ctl.web import PUBLIC, AnyRequest
 
@@ -15,6 +16,7 @@ MEDIA_TYPES = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "start.js": "text/javascript",
+    "guide.css": "text/css",
     "favicon-32x32.png": "image/png",
 }
 """What of the folder is served; everything comes from here, nothing from elsewhere."""
@@ -53,4 +55,20 @@ def asset(name: FromPath[str]) -> Response[bytes]:
     return Response((ASSETS / name).read_bytes(), media_type=MEDIA_TYPES[name], headers=headers)
 
 
-docs = Router("/docs", route_handlers=[page, asset], opt=PUBLIC)
+@get("/guide", include_in_schema=False, sync_to_thread=False)
+def guide_contents(request: AnyRequest) -> Response[str]:
+    """The pages of the guide."""
+    # Litestar takes a slash at the end off the path, and links are relative to it.
+    is_folder = request.scope.get("raw_path", b"").partition(b"?")[0].endswith(b"/")
+    return Response(guide.contents(is_folder=is_folder), media_type="text/html", headers=SECURITY)
+
+
+@get("/guide/{name:str}", include_in_schema=False, sync_to_thread=False)
+def guide_page(name: FromPath[str]) -> Response[str]:
+    """A page of the guide."""
+    if name not in guide.pages():
+        raise NotFound("There is no such page.")
+    return Response(guide.html_of(name), media_type="text/html", headers=SECURITY)
+
+
+docs = Router("/docs", route_handlers=[page, asset, guide_contents, guide_page], opt=PUBLIC)
