@@ -38,6 +38,7 @@ def test_it_holds_every_file_of_the_package_and_what_it_renders_from(wheel: Path
         "postmta_ctl/luavm/lua-api.json",
         "postmta_ctl/py.typed",
         "postmta_ctl/store/migrations/env.py",
+        "postmta_ctl/_data/docs/tour.md",
         "postmta_ctl/_data/templates/init.lua.j2",
         "postmta_ctl/_data/kumo_policy/init.lua",
     } <= inside
