@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from postmta_ctl import web
 from postmta_ctl.api import routes_of
@@ -183,6 +184,8 @@ def _exception_handlers() -> dict[type[Exception] | int, Any]:
     return {
         PostMTAError: web.on_own_error,
         HTTPException: web.on_http_exception,
+        OperationalError: web.on_database_error,
+        InterfaceError: web.on_database_error,
         Exception: web.on_unexpected,
     }
 

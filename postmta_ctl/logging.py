@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 from postmta_ctl.settings import Settings
+
+
+class _Output:
+    """A stream to which a line that cannot be written is lost: what it tells of must go on when the disk is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure_logging(settings: Settings) -> None:
@@ -21,12 +39,14 @@ def configure_logging(settings: Settings) -> None:
     ]
     renderer: structlog.types.Processor = structlog.dev.ConsoleRenderer()
     if settings.log_format == "json":
-        shared.append(structlog.processors.dict_tracebacks)
+        # Without the values of variables: they may be secrets, and are most of the text.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared.append(structlog.processors.ExceptionRenderer(tracebacks))
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -217,6 +217,12 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[byt
     return problem(request, translated(error))
 
 
+def on_database_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """The database is locked, full or away: nobody's fault, and it may pass."""
+    log.error("the database cannot be used", exc_info=error)
+    return problem(request, errors.Busy("The database cannot be used at present.", retry_after=5))
+
+
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A bug of ours: the log gets all of it, the caller only the request id."""
     if isinstance(error, RecursionError):

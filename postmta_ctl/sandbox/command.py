@@ -41,6 +41,7 @@ class _Address(click.ParamType[object]):
 @click.option("--node-id", type=click.UUID, help="Id in log records; kept in the spool's folder by default.")
 @click.option("--spool-dir", type=click.Path(path_type=Path), help="[default: POLICY_DIR/spool]")
 @click.option("--log-dir", type=click.Path(path_type=Path), help="[default: POLICY_DIR/logs]")
+@click.option("--open-faults", is_flag=True, help="Let anybody order faults by /sandbox/…, whatever the policy says.")
 def sandbox(
     policy_dir: Path,
     listen: tuple[str, int],
@@ -48,6 +49,7 @@ def sandbox(
     node_id: UUID | None,
     spool_dir: Path | None,
     log_dir: Path | None,
+    open_faults: bool,
 ) -> None:
     """Run a simulated KumoMTA node that executes the policy published into a folder.
 
@@ -64,5 +66,6 @@ def sandbox(
         node_id=str(node_id) if node_id else None,
         spool_dir=spool_dir,
         log_dir=log_dir,
+        open_faults=open_faults,
     )
     sys.exit(run(options))

@@ -21,6 +21,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """UUID in log records; by default one is made up and kept in the spool's folder."""
     spool_dir: Path | None = None
     """``policy_dir/spool`` by default, whatever the policy says."""
+    open_faults: bool = False
+    """Whether anybody may order faults, and not only whom the policy lets administer the node."""
     log_dir: Path | None = None
     """``policy_dir/logs`` by default, whatever the policy says."""
 

@@ -27,6 +27,7 @@ from granian.server.embed import Server
 from litestar import Litestar
 
 from postmta_ctl.app import create_app, create_system
+from postmta_ctl.clients.dns import SystemResolver, parse_resolver
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.crash_points import CrashPoint
 from postmta_ctl.logging import configure_logging
@@ -46,6 +47,8 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """File with the seconds that its clock is ahead of the machine's, read whenever it looks at it."""
     node_timeout: float = 60.0
     """Seconds that it waits for a node's answer."""
+    dns: str | None = None
+    """Address of a DNS server to ask instead of pretending."""
 
 
 def main() -> None:
@@ -76,8 +79,10 @@ def _serve(settings: Settings, application: Litestar, order: Order) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     configure_logging(settings)
+    system = create_system(settings)
     application.state.system = replace(
-        create_system(settings),
+        system,
+        resolver=SystemResolver(*parse_resolver(order.dns)) if order.dns else system.resolver,
         reach=_fatal(order),
         now=_clock(order.clock),
         kumod=KumodClient(timeout=order.node_timeout),

@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "POSTMTA_LOG_LEVEL": "warning",
     # A metered plan, so that every message moves credits.
     "POSTMTA_DEFAULT_PLAN": "scale",
-    "POSTMTA_ACCESS_TOKEN_SECONDS": "86400",
+    "POSTMTA_ACCESS_TOKEN_SECONDS": "2592000",
     "POSTMTA_WEBHOOK_ALLOW_HTTP": "true",
     "POSTMTA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
 }
@@ -71,6 +71,7 @@ class Installation:
         outcome.lost = outcome.accepted - outcome.delivered
         outcome.duplicates = sum(times > 1 for times in mine.values())
         outcome.interrupted += load.interrupted
+        outcome.put_off += load.refused
         assert outcome.lost == 0, f"{outcome.lost} of {outcome.accepted} are lost"
         assert outcome.duplicates <= may_repeat, f"{outcome.duplicates} were sent twice"
         strangers = {address for address in ends if f".{load.name}." in address} - mine.keys()

@@ -20,11 +20,18 @@ TIME_SCALE = 600
 STOP_SECONDS = 20.0
 
 
+class Response(msgspec.Struct):
+    """What a receiver said."""
+
+    content: str = ""
+
+
 class Record(msgspec.Struct):
     """What of KumoMTA's log record is looked at."""
 
     type: str
     recipient: str | list[str]
+    response: Response
     reception_protocol: str | None = None
 
 
@@ -39,14 +46,13 @@ class Node:
         service.call("POST", "/api/v1/policy/publish", {})
         own = json.loads((self.folder / "node.json").read_text())
         self.ingest_url, self.ingest_token = own["ingest_url"], own["ingest_token"]
-        self.http = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {own['admin_token']}"}, timeout=30
-        )
+        headers = {"Authorization": f"Bearer {own['admin_token']}"}
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "postmta_ctl.sandbox", "--policy-dir", str(self.folder)]
-        command += ["--listen", f"127.0.0.1:{self.port}", "--time-scale", str(TIME_SCALE)]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--time-scale", str(TIME_SCALE), "--open-faults"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         assert json.loads(self._process.stdout.readline())["url"] == self.url
@@ -71,6 +77,11 @@ class Node:
         """How many calls are still to meet a fault."""
         answer = self.call("GET", "/sandbox/faults")
         return sum(one["count"] for one in answer["ordered"])
+
+    def holds(self) -> list[dict[str, Any]]:
+        """The suspensions of scheduled queues that are in force."""
+        found: list[dict[str, Any]] = self.call("GET", "/api/admin/suspend/v1")
+        return found
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.http.request(method, path, json=body)
@@ -97,7 +108,10 @@ def ended(logs: Path) -> Counter[str]:
     found: Counter[str] = Counter()
     for line in logged(logs):
         record = msgspec.json.decode(line, type=Record)
-        is_mail = record.reception_protocol != "LogRecord" and isinstance(record.recipient, str)
-        if is_mail and record.type in ("Delivery", "Bounce", "Expiration"):
-            found[str(record.recipient)] += 1
+        is_end = record.type in ("Delivery", "Bounce", "Expiration")
+        # A failure of the node itself is logged as a bounce, and is none.
+        is_internal = "KumoMTA internal" in record.response.content
+        if is_end and not is_internal and record.reception_protocol != "LogRecord":
+            assert isinstance(record.recipient, str)
+            found[record.recipient] += 1
     return found

@@ -48,7 +48,9 @@ class Plane(Service):
         self.wait_until_up()
 
     def begin(self, **order: Any) -> None:
-        """Start it, and wait for nothing."""
+        """Start it, and wait for nothing; one that lives is killed."""
+        if self._pid:
+            self.kill()
         line = msgspec.json.encode(Order(log=str(self.log), clock=str(self.clock), **order)).decode()
         assert self._forks.stdin is not None
         self._forks.stdin.write(f"{line}\n")

@@ -22,6 +22,8 @@ class Outcome:
     """Recipients whose mail was sent more than once."""
     interrupted: int = 0
     """Requests of customers that got no answer, and were made again."""
+    put_off: int = 0
+    """Requests that were answered with 503, or 409 while their repetition was under way, and made again."""
     webhooks_told_twice: int = 0
     seconds: float = 0.0
 
