@@ -25,7 +25,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Queues", "/console/queues", "queues:read"),
         ),
     ),
-    ("Sending", (Entry("Domains", "/console/domains", "domains:read"),)),
+    (
+        "Sending",
+        (
+            Entry("Domains", "/console/domains", "domains:read"),
+            Entry("vMTAs", "/console/vmtas", "vmtas:read"),
+        ),
+    ),
     ("Platform", ()),
     ("Organization", ()),
 )

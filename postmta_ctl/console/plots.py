@@ -16,12 +16,20 @@ class Series(msgspec.Struct, frozen=True):
     values: list[float | None]
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Something that happened at a moment of the axis."""
+
+    time: int
+    label: str
+
+
 class Plot(msgspec.Struct, frozen=True):
     """Lines over one axis of time, in seconds since the epoch."""
 
     times: list[int]
     series: list[Series]
     unit: Literal["count", "share"] = "count"
+    marks: list[Mark] = []
 
 
 def by_time(

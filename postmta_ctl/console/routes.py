@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
-from postmta_ctl.console.pages import access, domains, files, messages, overview, queues
+from postmta_ctl.console.pages import access, domains, files, messages, overview, queues, vmtas, warmup
 from postmta_ctl.console.rendering import Page
 from postmta_ctl.errors import NotFound, PostMTAError
 
@@ -34,6 +34,8 @@ console = Router(
         *messages.PAGES,
         *queues.PAGES,
         *domains.PAGES,
+        *vmtas.PAGES,
+        *warmup.PAGES,
         nowhere,
     ],
     guards=[guard],

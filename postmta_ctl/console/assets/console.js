@@ -21,12 +21,35 @@
     return [{ ...line, space: 60, values: (_, ticks, __, ___, step) => when(ticks, step) }, { ...line, size: 56, values: (_, ticks) => ticks.map((one) => (unit === "count" && one % 1 ? "" : short(one))) }];
   }
 
+  // A dashed line at the moment, with its words along it.
+  function mark(plot, marks) {
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.setLineDash([4, 4]);
+    ctx.strokeStyle = ctx.fillStyle = colour("--soft");
+    ctx.font = `${11 * devicePixelRatio}px sans-serif`;
+    for (const { time, label } of marks) {
+      const x = plot.valToPos(time, "x", true);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.save();
+      ctx.translate(x + 11 * devicePixelRatio, bbox.top + 4);
+      ctx.rotate(Math.PI / 2);
+      ctx.fillText(label, 0, 0);
+      ctx.restore();
+    }
+    ctx.restore();
+  }
+
   function draw(box) {
-    const { times, series, unit } = JSON.parse(box.dataset.plot);
+    const { times, series, unit, marks } = JSON.parse(box.dataset.plot);
     plots.get(box)?.destroy();
     const options = {
       width: Math.max(box.clientWidth, 240), height: 230, axes: axes(unit), legend: { live: true },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
+      hooks: { draw: [(plot) => mark(plot, marks)] },
       scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
       series: [
         { value: (_, at) => (at == null ? "–" : new Date(at * 1e3).toISOString().slice(0, 16).replace("T", " ")) },
