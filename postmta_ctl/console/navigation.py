@@ -32,7 +32,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("vMTAs", "/console/vmtas", "vmtas:read"),
         ),
     ),
-    ("Platform", ()),
+    ("Platform", (Entry("Policy", "/console/policy", "policy:read"),)),
     ("Organization", ()),
 )
 """By group, in the order of the menu; a group without entries is not shown."""

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
-from postmta_ctl.console.pages import access, domains, files, messages, overview, queues, vmtas, warmup
+from postmta_ctl.console.pages import access, domains, files, messages, overview, policy, queues, vmtas, warmup
 from postmta_ctl.console.rendering import Page
 from postmta_ctl.errors import NotFound, PostMTAError
 
@@ -36,6 +36,7 @@ console = Router(
         *domains.PAGES,
         *vmtas.PAGES,
         *warmup.PAGES,
+        *policy.PAGES,
         nowhere,
     ],
     guards=[guard],

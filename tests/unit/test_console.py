@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from postmta_ctl.console import filters, navigation, plots, session
+from postmta_ctl.console import diffs, filters, navigation, plots, queue_words, session
 from postmta_ctl.console.rendering import environment, with_query
 from postmta_ctl.features.auth.principal import Principal, scopes_of
+from postmta_ctl.features.queues.names import tenant_queue
+from postmta_ctl.features.queues.schemas import NodeState, Queue
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -72,6 +74,41 @@ def test_a_plot_has_a_value_or_none_for_each_time() -> None:
     assert [len(one.values) for one in plot.series] == [2, 2]
     assert plot.series[0] == plots.Series("A", [1, None])
     assert plot.times == [int(NOW.timestamp()), int(NOW.timestamp()) + 3600]
+
+
+def test_a_diff_is_parted_by_files_and_cut_to_what_can_be_read() -> None:
+    first = "--- a/x.lua\n+++ b/x.lua\n@@ -1,2 +1,2 @@\n a\n--- a comment\n+-- another\n"
+    text = f"{first}--- /dev/null\n+++ b/y.json\n@@ -0,0 +1 @@\n"
+    found = diffs.parted(text + "+1\n" * (diffs.LINES + 100))
+    assert [(one.path, one.added, one.removed, one.left_out) for one in found.files] == [
+        ("x.lua", 1, 1, 0),
+        ("y.json", diffs.LINES + 100, 0, 101),
+    ]
+    assert (found.added, found.removed, diffs.parted("")) == (diffs.LINES + 101, 1, diffs.Diff([], 0, 0, 0))
+    many = "".join(f"--- a/{n}\n+++ b/{n}\n+x\n" for n in range(diffs.FILES + 3))
+    assert (len(diffs.parted(many).files), diffs.parted(many).left_out) == (diffs.FILES, 3)
+
+
+def test_what_a_queue_is_touched_by_is_said_in_numbers() -> None:
+    found = [queue("acme@example.org", 1204), queue("spring:acme@example.org", 5), queue("acme.mx1@example.org", 7)]
+    asked = tenant_queue("acme@example.org")
+    assert asked is not None
+    what = queue_words.touched(asked, found, [NodeState(node="mx1", ok=True), NodeState(node="mx2", ok=False)])
+    assert (what.size, what.others, what.silent) == (1204, 5, ("mx2",))
+    said = " ".join(queue_words.before("flush", what))
+    assert all(words in said for words in ("touches 1,204 messages", "5 messages there are tried", "no answer: mx2"))
+    assert "there are tried" not in " ".join(queue_words.before("hold", what))
+    assert queue_words.expiry("3600", NOW) == NOW + timedelta(hours=1)
+    assert {queue_words.expiry(text, NOW) for text in ("", "-1", "1e9", "x")} == {None}
+
+
+def queue(name: str, size: int) -> Queue:
+    parts = tenant_queue(name)
+    assert parts is not None
+    known = msgspec.structs.asdict(parts)
+    del known["name"]
+    nothing = dict.fromkeys(("hold", "oldest_waiting_since", "last_error", "last_error_at"))
+    return Queue(id=name, size=size, by_node={"mx1": size}, **known, **nothing)
 
 
 def test_query_strings_are_changed_by_name() -> None:
