@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from multiprocessing import parent_process
-from threading import Thread
+import gc
 
 import rich_click as click
 from granian.constants import Interfaces, Loops
 from granian.server import Server
-from litestar import Litestar
 
-from postmta_ctl.app import create_app
-from postmta_ctl.features.auth.service import setup_token
-from postmta_ctl.logging import configure_logging
-from postmta_ctl.roles import Role
 from postmta_ctl.settings import load, override
 
 
@@ -54,30 +47,16 @@ def serve(roles: str | None) -> None:
 
 
 def application() -> object:
-    """What the server's worker process runs."""
-    settings = load()
-    configure_logging(settings)
-    Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
-    app = create_app(settings)
-    if Role.API in settings.role_set:
-        app.on_startup.append(_show_setup_token)
-    return app
+    """What the server's worker process runs.
 
-
-async def _show_setup_token(app: Litestar) -> None:
-    """Whoever reaches the API first must not become its operator for that alone; whoever reads this may."""
-    token = await setup_token(app.state.system)
-    if token is not None:
-        click.echo(f"The first registration needs this as setup_token: {token}", err=True)
-
-
-def _end_with_parent() -> None:
-    """End at once when the process that started this one was killed.
-
-    It would go on serving beside the next one that is started. Nothing is lost by such an end: it is what a power cut
-    does, and everything acknowledged is on durable storage.
+    Only that process imports it. Nothing that is made on the way is garbage, so nobody looks for any: not now, and not
+    among all this later.
     """
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(os.EX_UNAVAILABLE)
+    gc.disable()
+    try:
+        from postmta_ctl.serving import application  # noqa: PLC0415 - see above
+
+        return application()
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
 import msgspec
 
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
+from postmta_ctl.lazy import lazily
+
+if TYPE_CHECKING:
+    import aiohttp
+else:
+    # It takes a tenth of a second, and certificates of all authorities: a service without nodes has no use for it.
+    aiohttp = lazily("aiohttp")
 
 T = TypeVar("T")
 
@@ -88,7 +94,7 @@ class KumodClient:
     """
 
     def __init__(self, timeout: float = 30.0) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=5)
+        self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -182,7 +188,8 @@ class KumodClient:
     def _pool(self) -> aiohttp.ClientSession:
         # Made on first use, since a session belongs to the running event loop.
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=aiohttp.TCPConnector(limit=64))
+            timeout = aiohttp.ClientTimeout(total=self._timeout, connect=5)
+            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=64))
         return self._session
 
 

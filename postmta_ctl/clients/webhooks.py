@@ -12,16 +12,22 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from postmta_ctl.clients.dns import Resolver, SystemResolver
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_endpoint, refusal
+from postmta_ctl.lazy import lazily
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+else:
+    # It takes a tenth of a second, and certificates of all authorities: a service without nodes has no use for it.
+    aiohttp = lazily("aiohttp")
 
 MAX_BODY = 4096
 """Octets of the answer to a POST that are read."""
@@ -65,8 +71,8 @@ class WebhookClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.policy = policy or EndpointPolicy()
-        self._resolver = resolver
-        self._tls = tls or ssl.create_default_context()
+        self._resolver = resolver or SystemResolver()
+        self._tls = tls
         self.timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
@@ -112,9 +118,11 @@ class WebhookClient:
                 timeout=aiohttp.ClientTimeout(total=self.timeout),
                 connector=aiohttp.TCPConnector(
                     limit=0,
-                    ssl=self._tls,
+                    ssl=self._tls or ssl.create_default_context(),
                     keepalive_timeout=KEEP_ALIVE,
-                    resolver=_JudgingResolver(self._resolver or SystemResolver(), self.policy),
+                    resolver=cast(
+                        "AbstractResolver", _JudgingResolver(self._resolver or SystemResolver(), self.policy)
+                    ),
                     use_dns_cache=False,
                     socket_factory=self._socket,
                 ),
@@ -135,7 +143,7 @@ class WebhookClient:
         return made
 
 
-class _JudgingResolver(AbstractResolver):
+class _JudgingResolver:
     """Gives the connector addresses that it may connect to. One bad address among good ones condemns them all."""
 
     def __init__(self, resolver: Resolver, policy: EndpointPolicy) -> None:
@@ -166,7 +174,14 @@ class _JudgingResolver(AbstractResolver):
 
 def _resolved(host: str, address: str, port: int, family: socket.AddressFamily) -> ResolveResult:
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=socket.IPPROTO_TCP, flags=flags)
+    return {
+        "hostname": host,
+        "host": address,
+        "port": port,
+        "family": family,
+        "proto": socket.IPPROTO_TCP,
+        "flags": flags,
+    }
 
 
 async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -1,17 +1,20 @@
-"""Bring the database to the newest schema (Alembic)."""
+"""Bring the database to the newest schema (Alembic).
+
+Alembic is imported when there is something to do: a service that starts over its own database has no use for it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.engine import Connection
 
 from postmta_ctl.store.engine import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x706F73746D7461
@@ -20,6 +23,8 @@ _LOCK = 0x706F73746D7461
 
 def alembic_config() -> Config:
     """Alembic's configuration, without a file."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
@@ -35,6 +40,10 @@ async def upgrade(db: Database) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    if _revision(connection) == newest():
+        return
+    from alembic import command  # noqa: PLC0415 - see above
+
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -43,9 +52,16 @@ def _upgrade(connection: Connection) -> None:
 async def current(db: Database) -> str | None:
     """The revision that the database has; None before the first."""
     async with db.reading() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        return await connection.run_sync(_revision)
 
 
-def newest() -> str | None:
-    """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def newest() -> str:
+    """The revision that this version of the program works with: each has a file of its number, one after the other."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "declarative": {"core", "compiler", "declarative"},
     "sandbox": {"core", "compiler", "luavm", "sandbox", "resources"},
     "store": {"core", "errors", "store"},
-    "clients": {"core", "errors", "clients"},
+    "clients": {"core", "errors", "clients", "lazy"},
 }
 """What each layer may know of. Features, workers, app and cli stand above these and may know them all."""
 

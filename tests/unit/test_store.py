@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
@@ -18,7 +19,7 @@ from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import ConfigurationError
 from postmta_ctl.store import append_only
 from postmta_ctl.store.engine import Database
-from postmta_ctl.store.migrate import upgrade
+from postmta_ctl.store.migrate import alembic_config, newest, upgrade
 from postmta_ctl.store.tables import audit_log, metadata, organizations
 from postmta_ctl.store.types import from_micros, to_micros
 
@@ -134,3 +135,7 @@ async def test_every_append_only_table_has_its_triggers(db: Database, table: str
         found = set(await connection.scalars(text(query), {"table": table}))
     assert {f"{table}_no_update", f"{table}_no_delete"} <= found
     assert db.is_sqlite or f"{table}_no_truncate" in found
+
+
+def test_the_newest_revision_is_that_of_the_migrations() -> None:
+    assert newest() == ScriptDirectory.from_config(alembic_config()).get_current_head()
