@@ -172,6 +172,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     max_body_bytes: int = 32 * 1024 * 1024
+    ingest_waiting_requests: int = 32
+    """Requests of nodes with log records that are held at once; more are answered with 503, and come again."""
     default_plan: str = "self-hosted"
     """The plan of every new organization, by its id in the catalogue."""
     plans_file: str = ""

@@ -65,6 +65,10 @@ class System:
     """Recipients that wait for a node, counted no further than the limit."""
     keys_in_progress: set[Any] = field(default_factory=set, init=False)
     """The Idempotency-Keys of those of them that carry one."""
+    ingesting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=8), init=False)
+    """Deliveries of log records, which share transactions."""
+    deliveries_held: set[object] = field(default_factory=set, init=False)
+    """One for each request of a node that has a place: see ``features.ingest.intake``."""
     webhooks: WebhookClient = field(default_factory=WebhookClient)
     deliveries: InFlight[Any] = field(default_factory=InFlight)
     """Requests to customers' webhooks that are under way."""

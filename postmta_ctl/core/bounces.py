@@ -8,6 +8,8 @@ code, then KumoMTA's own classification, then the reply code (RFC 5321 §4.2.3).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from postmta_ctl.core.bounce_rules import BY_CODE, BY_ENHANCED_CODE, BY_KUMOMTA_CLASS, TEXT_RULES, BounceClass
 from postmta_ctl.core.kumo_log import EnhancedCode, LogRecord
 
@@ -20,6 +22,7 @@ LOOKED_AT = 1000
 _FAILURES = frozenset({"Bounce", "OOB", "TransientFailure", "Expiration"})
 
 
+@lru_cache(maxsize=10_000)
 def classify(
     code: int, enhanced_code: EnhancedCode | None = None, text: str = "", kumomta_class: str | None = None
 ) -> BounceClass:

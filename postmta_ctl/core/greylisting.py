@@ -27,5 +27,7 @@ def outcome_of(record: LogRecord) -> Outcome | None:
         return None if found is None else "early" if found["again"] else "new"
     if record.type == "Reception":
         outcome = (record.meta or {}).get("x_greylist")
+        if outcome is None:
+            return None
         return next((one for one in get_args(Outcome) if one == outcome and one in _TAKEN), None)
     return None

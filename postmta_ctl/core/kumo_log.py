@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +20,8 @@ MAX_RECORD = 1024 * 1024
 MAX_KEPT = 64 * 1024
 """Octets of an unreadable record that are kept to look at."""
 
+_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Larger numbers are no codes or counts of a node's, and fit no column."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}")
 
@@ -26,9 +29,9 @@ _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}")
 class EnhancedCode(msgspec.Struct, frozen=True, kw_only=True):
     """An enhanced status code (RFC 3463), printed as ``5.1.1``."""
 
-    klass: int = msgspec.field(name="class")
-    subject: int
-    detail: int
+    klass: Annotated[int, msgspec.Meta(ge=0, le=999)] = msgspec.field(name="class")
+    subject: Annotated[int, msgspec.Meta(ge=0, le=999)]
+    detail: Annotated[int, msgspec.Meta(ge=0, le=999)]
 
     def __str__(self) -> str:
         return f"{self.klass}.{self.subject}.{self.detail}"
@@ -37,7 +40,7 @@ class EnhancedCode(msgspec.Struct, frozen=True, kw_only=True):
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """What the peer answered, or what KumoMTA says in its place."""
 
-    code: int = 0
+    code: _Whole = 0
     enhanced_code: EnhancedCode | None = None
     content: str = ""
     command: str | None = None
@@ -76,14 +79,14 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str | list[str] = ""
     queue: str = ""
     site: str = ""
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     response: Response = Response()
     peer_address: PeerAddress | None = None
     timestamp: int | None = None
     event_time: str | None = None
     """RFC 3339 with nanoseconds, kept as text: the dedupe key needs all of it."""
     created_time: str | None = None
-    num_attempts: int | None = None
+    num_attempts: _Whole | None = None
     """Attempts before this one; an estimate after a restart of the node."""
     bounce_classification: str | None = None
     egress_pool: str | None = None
@@ -113,11 +116,15 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BadRecord(msgspec.Struct, frozen=True):
-    """A record that could not be read: its number in the batch from 1, why, and its first octets."""
+    """A record that could not be read."""
 
     number: int
+    """In the batch, from 1."""
     reason: str
     raw: bytes
+    """Its first octets."""
+    is_json: bool = True
+    """It can be read, but says nothing that a log record says."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -126,8 +133,14 @@ class Batch(msgspec.Struct, frozen=True):
     records: list[LogRecord]
     bad: list[BadRecord]
 
+    @property
+    def is_garbage(self) -> bool:
+        """Whether something was sent, and nothing of it is JSON: no node sent that."""
+        return bool(self.bad) and not self.records and not any(one.is_json for one in self.bad)
+
 
 _decoder = msgspec.json.Decoder(LogRecord)
+_value_decoder = msgspec.json.Decoder()
 _array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -138,17 +151,24 @@ def decode(body: bytes) -> Batch:
         try:
             batch.records.append(_record(raw))
         except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
-            batch.bad.append(BadRecord(number, str(error), raw[:MAX_KEPT]))
+            batch.bad.append(BadRecord(number, str(error), raw[:MAX_KEPT], _is_json(raw)))
     return batch
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        _value_decoder.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return False
+    return True
 
 
 def _pieces(body: bytes) -> Iterator[tuple[int, bytes]]:
     pieces: Iterable[bytes] = body.split(b"\n")
     if body.lstrip()[:1] == b"[":
-        try:
+        # Otherwise they are lines, the first of which is no record.
+        with suppress(msgspec.MsgspecError, RecursionError):
             pieces = [bytes(piece) for piece in _array_decoder.decode(body)]
-        except (msgspec.MsgspecError, RecursionError):
-            pieces = [body]
     return ((number, piece) for number, piece in enumerate(pieces, start=1) if piece.strip())
 
 

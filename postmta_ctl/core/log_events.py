@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
 from hashlib import blake2b
+from uuid import UUID
 
 import msgspec
 
@@ -30,6 +32,9 @@ _SUPPRESSED = "postmta-suppressed"
 _RCPT = re.compile(r"RCPT TO:\s*<(?P<address>[^<>\s]+)>", re.IGNORECASE)
 _MAX_RELEASE = 2**31 - 1
 _GENERATOR_QUEUE = "generator.kumomta.internal"
+_EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+_SINCE_GREGORIAN = 12_219_292_800
+"""Seconds from the beginning of the times in UUIDs (RFC 9562 §5.1) to that of the epoch."""
 
 
 def event_type(record: LogRecord) -> str:
@@ -44,7 +49,7 @@ def event_type(record: LogRecord) -> str:
         return "message.suppressed"
     if is_not_queued(record):
         return "message.deferred"
-    return _EVENTS.get(record.type, f"kumomta.{record.type}")
+    return _EVENTS.get(record.type) or f"kumomta.{record.type}"
 
 
 def _is_suppressed(record: LogRecord) -> bool:
@@ -59,8 +64,8 @@ def is_not_queued(record: LogRecord) -> bool:
 
     One that came by SMTP is lost where that happens: nobody here has it to bring it again.
     """
-    came_by_smtp = "x_smtp" in (record.meta or {})
-    return record.type == "Bounce" and record.response.content.startswith(_NOT_QUEUED) and not came_by_smtp
+    is_so = record.type == "Bounce" and record.response.content.startswith(_NOT_QUEUED)
+    return is_so and "x_smtp" not in (record.meta or {})
 
 
 def is_out_of_band(record: LogRecord) -> bool:
@@ -98,6 +103,31 @@ def dedupe_key(record: LogRecord) -> bytes:
     elif record.type == "OOB":
         parts = (record.nodeid, record.type, record.id, recipients)
     return blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
+
+
+def day_of(record: LogRecord) -> int:
+    """The day (UTC, since the epoch) by which an event is filed. Whatever comes again comes for the same day, so that
+    repeats are looked for among the events of one day only.
+
+    It is the day on which it happened; of an OOB record, whose time is not always the same, that of its spool id.
+    """
+    if record.type == "OOB" and (made := _made_at(record.id)) is not None:
+        return made
+    return day_number(record.occurred_at)
+
+
+def day_number(moment: datetime) -> int:
+    """Days from the epoch to the day of a moment."""
+    return moment.toordinal() - _EPOCH_DAY
+
+
+def _made_at(spool_id: str) -> int | None:
+    """The day in a spool id, which is a UUID of version 1; none for another."""
+    try:
+        made = UUID(spool_id)
+    except ValueError:
+        return None
+    return (made.time // 10_000_000 - _SINCE_GREGORIAN) // 86_400 if made.version == 1 else None
 
 
 def recipients_of(record: LogRecord) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def advance(current: RecipientState, event: RecipientEvent) -> RecipientState:
     if event.type == "message.complained":
         return msgspec.structs.replace(current, complained=True)
     status = event.type.removeprefix("message.")
-    if status == event.type or status not in _RANK:
+    if status == event.type or _RANK.get(status, -1) < _RANK[current.status]:
         return current
     reached = RecipientState(
         status=status,

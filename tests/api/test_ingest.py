@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import gzip
 import json
 import random
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, insert, select
 
 from postmta_ctl.core.ids import new_id
+from postmta_ctl.core.kumo_log import decode
 from postmta_ctl.core.tokens import digest
 from postmta_ctl.features.ingest.importer import import_file
+from postmta_ctl.features.ingest.intake import keep_together
+from postmta_ctl.features.ingest.keeping import Delivery
 from postmta_ctl.store.tables import dead_letters, events, messages, nodes, organizations, recipients
 
 KUMOMTA = Path(__file__).parents[1] / "fixtures" / "kumomta"
@@ -226,3 +231,85 @@ async def test_a_body_that_cannot_be_unpacked_is_refused(
 async def test_only_nodes_are_heard(client: Any, node: None, headers: dict[str, str]) -> None:
     answer = await client.post("/ingest/v1/logs", content=b"", headers=headers)
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"<html>\n</html>", b"[1, 2"])
+async def test_what_no_node_sends_is_refused(client: Any, db: Any, node: None, body: bytes) -> None:
+    answer = await client.post("/ingest/v1/logs", content=body, headers=HEADERS)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    async with db.reading() as connection:
+        assert (await connection.execute(select(dead_letters))).all() == []
+
+
+async def test_who_comes_when_too_much_waits_is_sent_away_unread(
+    client: Any, db: Any, system: Any, stream: None
+) -> None:
+    places = system.settings.ingest_waiting_requests
+    system.deliveries_held.update(object() for _ in range(places))
+    # A body that is not even gzip: had it been read, the answer would be another.
+    answer = await client.post("/ingest/v1/logs", content=b"x", headers=HEADERS | {"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "busy", "2")
+    system.deliveries_held.clear()
+    assert (await post(client, hook_lines()[:5]))["added"] == 5
+    assert system.deliveries_held == set()
+
+
+async def test_requests_at_the_same_time_share_transactions_and_each_is_told_of_its_own(
+    client: Any, db: Any, stream: None
+) -> None:
+    lines = hook_lines()
+    parts = [lines[start : start + 100] for start in range(0, 1000, 50)]  # each record comes twice
+    answers = await asyncio.gather(*(post(client, part) for part in parts))
+    assert [one["added"] + one["duplicates"] for one in answers] == [len(part) for part in parts]
+    assert sum(one["added"] for one in answers) == 1050
+    async with db.reading() as connection:
+        assert await connection.scalar(select(func.count()).select_from(events)) == 1050
+
+
+async def test_what_no_column_holds_harms_nobody_else(client: Any, db: Any, stream: None) -> None:
+    good = [json.loads(line) for line in hook_lines()[:4]]
+    odd = [
+        good[0] | {"id": "1", "response": {"code": 2**40, "content": "x"}},
+        good[0] | {"id": "2", "num_attempts": -1},
+        good[0] | {"id": "3", "size": 2**70},
+        good[0] | {"id": "4", "meta": {"x_rid": "r" * 100, "tenant": "acme", "x_release": 2**40}},
+        good[0] | {"id": "5", "provider_name": "p" * 1000, "queue": "q" * 1000, "recipient": ["a@x", "b" * 900]},
+        good[0] | {"id": "6", "sender": "a\u0000b", "meta": {"campaign": "c\u0000" * 100}},
+    ]
+    answer = await post(client, [json.dumps(one).encode() for one in [*odd[:3], *good, *odd[3:]]])
+    assert (answer["added"], answer["unreadable"]) == (7, 3)
+    async with db.reading() as connection:
+        kept = (await connection.execute(select(events.c.recipient_id, events.c.recipient))).all()
+    assert {row.recipient_id for row in kept if row.recipient and row.recipient.startswith("ok")} >= {"s00000"}
+    assert all(len(row.recipient or "") <= 320 for row in kept)
+
+
+async def test_what_the_database_refuses_is_found_and_kept_apart(
+    client: Any, db: Any, system: Any, stream: None
+) -> None:
+    """No value is known that gets this far; should one ever, its neighbours must not wait for it for ever."""
+    lines = hook_lines()[:7]
+    records = decode(b"\n".join(lines)).records
+    records[4] = msgspec.structs.replace(records[4], num_attempts=2**80)
+    added = await keep_together(dataclasses.replace(system, db=db), Delivery("mx1", records, []))
+    async with db.reading() as connection:
+        (letter,) = (await connection.execute(select(dead_letters))).all()
+        count = await connection.scalar(select(func.count()).select_from(events))
+    assert (added, count) == (6, 6)
+    assert json.loads(letter.record)["id"] == records[4].id
+
+
+async def test_a_clock_an_hour_off_and_the_wrong_order_change_nothing_of_the_end(
+    client: Any, db: Any, stream: None
+) -> None:
+    """The node's clock is put back between the deferral and the delivery; what is terminal stays."""
+    (first,) = [json.loads(line) for line in hook_lines() if b'"s00988"' in line and b'"Delivery"' in line]
+    early = first | {"event_time": "2026-11-22T11:05:03.694421979Z"}
+    deferred = first | {"type": "TransientFailure", "response": {"code": 451, "content": "later"}}
+    for lines in ([early], [deferred], [deferred, early]):
+        await post(client, [json.dumps(one).encode() for one in lines])
+    async with db.reading() as connection:
+        row = (await connection.execute(select(recipients).where(recipients.c.id == "s00988"))).one()
+        days = set(await connection.scalars(select(events.c.day)))
+    assert (row.status, row.status_at) == ("delivered", datetime(2026, 11, 22, 11, 5, 3, 694422, UTC))
+    assert days == {date(2026, 11, 22).toordinal() - date(1970, 1, 1).toordinal()}

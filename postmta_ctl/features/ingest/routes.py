@@ -9,7 +9,7 @@ from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
 
 @post(
     "/logs",
-    opt=PUBLIC | {"errors": ("401", "413", "422")},
+    opt=PUBLIC | {"errors": ("400", "401", "413", "503")},
     status_code=200,
     summary="Take log records of a KumoMTA node",
 )
@@ -18,8 +18,7 @@ async def ingest_logs(request: AnyRequest, system: TheSystem) -> Ingested:
 
     The same batch may come any number of times and in any order.
     """
-    node = await service.authenticate_node(system, request.headers)
-    return await service.ingest(system, node, await service.read_body(request))
+    return await service.receive(system, request)
 
 
 router = Router("/ingest/v1", route_handlers=[ingest_logs], tags=["Ingestion"])

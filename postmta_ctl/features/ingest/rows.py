@@ -3,60 +3,116 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from postmta_ctl.compiler.names import parse_source
-from postmta_ctl.core.bounces import class_of
 from postmta_ctl.core.kumo_log import LogRecord
-from postmta_ctl.core.log_events import campaign_of, dedupe_key, domain_of, event_type, is_report, recipients_of, rid_of
+from postmta_ctl.core.log_events import campaign_of, domain_of, is_report, recipients_of
 from postmta_ctl.core.providers import well_known
-from postmta_ctl.features.ingest.queries import Known
+from postmta_ctl.features.ingest.reading import Reading
+
+if TYPE_CHECKING:
+    from postmta_ctl.features.ingest.known import Known
 
 MAX_RECIPIENT = 320
 MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
 
 
-def event_row(
-    record: LogRecord, *, node: str, known: Known | None, organization_id: str | None, now: datetime
-) -> dict[str, Any]:
+class Peer(msgspec.Struct, frozen=True):
+    """The other side of a connection."""
+
+    name: str
+    address: str
+
+
+class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What of a record has no column of its own; what is empty is left out."""
+
+    sender: str = ""
+    size: int = 0
+    site: str = ""
+    pool: str | None = None
+    source: str | None = None
+    source_address: str | None = None
+    peer: Peer | None = None
+    tls: str | None = None
+    feedback_type: str | None = None
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """The row of ``events`` that keeps a record: fields in the order of the columns."""
+
+    day: int
+    dedupe_key: bytes
+    organization_id: str | None
+    message_id: str | None
+    recipient_id: str | None
+    type: str
+    record_type: str
+    occurred_at: datetime
+    received_at: datetime
+    node: str
+    spool_id: str | None
+    recipient: str | None
+    queue: str | None
+    campaign: str | None
+    vmta: str | None
+    provider: str | None
+    code: int | None
+    enhanced_code: str | None
+    reply: str | None
+    bounce_class: str | None
+    attempts: int | None
+    details: Details
+
+    def mapping(self) -> dict[str, Any]:
+        """By column names, as what is told to customers is made from."""
+        return msgspec.structs.asdict(self) | {"details": msgspec.to_builtins(self.details)}
+
+
+def event_row(reading: Reading, *, known: Known | None, organization_id: str | None, now: datetime) -> EventRow:
     """The row of ``events`` that keeps a record.
 
     Args:
-        record: The record.
-        node: Name of the node that sent it.
+        reading: The record.
         known: The recipient it is about, when it is one of ours.
         organization_id: Whose it is.
         now: When it was received.
     """
-    kind = event_type(record)
+    record = reading.record
     response = record.response
-    enhanced = None if response.enhanced_code is None else str(response.enhanced_code)
-    return {
-        "dedupe_key": dedupe_key(record),
-        "organization_id": organization_id,
-        "message_id": known.message_id if known else None,
-        "recipient_id": rid_of(record),
-        "type": kind,
-        "record_type": record.type[:40],
-        "occurred_at": record.occurred_at,
-        "received_at": now,
-        "node": node,
-        "spool_id": record.id[:32] or None,
-        "recipient": ", ".join(recipients_of(record))[:MAX_RECIPIENT] or None,
-        "queue": record.queue[:400] or None,
-        "campaign": _cut(campaign_of(record), 63),
-        "vmta": _cut(_vmta(record, known), 63),
-        "provider": _cut(_provider(record, known), 100),
-        "code": response.code or None,
-        "enhanced_code": enhanced,
-        "reply": response.content[:MAX_REPLY] or None,
-        "bounce_class": class_of(record),
-        "attempts": record.num_attempts,
-        "details": _details(record),
-    }
+    day, key = reading.key
+    return EventRow(
+        day,
+        key,
+        organization_id,
+        known.message_id if known else None,
+        reading.rid,
+        reading.kind,
+        record.type[:40],
+        reading.at,
+        now,
+        reading.node,
+        record.id[:32] or None,
+        ", ".join(recipients_of(record))[:MAX_RECIPIENT] or None,
+        record.queue[:400] or None,
+        _cut(campaign_of(record), 63),
+        _cut(_vmta(record, known), 63),
+        _cut(_provider(record, known), 100),
+        response.code or None,
+        None if response.enhanced_code is None else str(response.enhanced_code),
+        response.content[:MAX_REPLY] or None,
+        reading.bounce_class,
+        record.num_attempts,
+        _details(record),
+    )
 
 
+@lru_cache(maxsize=1000)
 def vmta_of(source: str | None) -> str | None:
     """The vMTA that an egress source is a version of; a source that is none of ours keeps its name."""
     if source is None:
@@ -74,28 +130,28 @@ def _vmta(record: LogRecord, known: Known | None) -> str | None:
 
 def _provider(record: LogRecord, known: Known | None) -> str | None:
     """As the node names it, else by the recipient's domain or the host that was spoken to."""
+    if record.provider_name:
+        return record.provider_name
     recipient = known.address if known else next(iter(recipients_of(record)), "")
     # The peer of an attempt is the recipient's server; of a reception or report it is somebody else's.
     peer = record.peer_address if record.egress_source is not None else None
-    return record.provider_name or well_known(domain_of(recipient), peer.name if peer else "")
+    return well_known(domain_of(recipient), peer.name if peer else "")
 
 
 def _cut(text: str | None, length: int) -> str | None:
     return None if text is None else text[:length]
 
 
-def _details(record: LogRecord) -> dict[str, Any]:
-    """What has no column of its own, empty values left out."""
-    peer = record.peer_address
-    found: dict[str, Any] = {
-        "sender": record.sender,
-        "size": record.size,
-        "site": record.site,
-        "pool": record.egress_pool,
-        "source": record.egress_source,
-        "source_address": record.source_address.address if record.source_address else None,
-        "peer": {"name": peer.name, "address": peer.addr} if peer else None,
-        "tls": record.tls_protocol_version,
-        "feedback_type": record.feedback_report.feedback_type if record.feedback_report else None,
-    }
-    return {name: value for name, value in found.items() if value}
+def _details(record: LogRecord) -> Details:
+    peer, source, report = record.peer_address, record.source_address, record.feedback_report
+    return Details(
+        record.sender,
+        record.size,
+        record.site,
+        record.egress_pool or None,
+        record.egress_source or None,
+        (source.address or None) if source else None,
+        Peer(peer.name, peer.addr) if peer else None,
+        record.tls_protocol_version or None,
+        (report.feedback_type or None) if report else None,
+    )

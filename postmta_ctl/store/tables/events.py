@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
+from typing import Any
 
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
+
+from postmta_ctl.core.log_events import day_number
 from postmta_ctl.store.tables.base import metadata
 from postmta_ctl.store.types import Id, Json, Timestamp
 
 _FAILURE = text("bounce_class IS NOT NULL")
 _DEFERRED = text("type = 'message.deferred'")
+
+
+def _day(context: Any) -> int:
+    """Of events that no log record tells of, the day on which they happened."""
+    return day_number(context.get_current_parameters()["occurred_at"])
+
+
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
     "events",
     metadata,
     Column("id", SERIAL, primary_key=True, autoincrement=True),
-    Column("dedupe_key", LargeBinary(16), nullable=False, unique=True),
+    Column("day", Integer, nullable=False, default=_day, comment="since the epoch; see core.log_events.day_of"),
+    Column("dedupe_key", LargeBinary(16), nullable=False),
     Column("organization_id", Id),
     Column("message_id", Id),
     Column("recipient_id", Id),
@@ -36,6 +47,8 @@ events = Table(
     Column("bounce_class", String(32)),
     Column("attempts", Integer),
     Column("details", Json, comment="what of the record has no column of its own"),
+    # The day stands first: repeats come soon, so what is looked through is the newest part of the index only.
+    UniqueConstraint("day", "dedupe_key"),
     Index(None, "recipient_id"),
     Index(None, "organization_id", "occurred_at"),
     Index(

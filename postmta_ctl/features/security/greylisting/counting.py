@@ -12,9 +12,11 @@ from postmta_ctl.core.kumo_log import LogRecord
 from postmta_ctl.features.security.greylisting import queries
 
 
-async def count(connection: AsyncConnection, node: str, records: Iterable[LogRecord]) -> None:
-    """Count records that are kept for the first time, in the transaction that keeps them."""
-    found = [(_hour(one.occurred_at), node, outcome) for one in records if (outcome := outcome_of(one)) is not None]
+async def count(connection: AsyncConnection, records: Iterable[tuple[str, LogRecord]]) -> None:
+    """Count records that are kept for the first time, each with its node, in the transaction that keeps them."""
+    found = [
+        (_hour(one.occurred_at), node, outcome) for node, one in records if (outcome := outcome_of(one)) is not None
+    ]
     await queries.count(connection, found)
 
 

@@ -74,6 +74,7 @@ def upgrade() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False, comment="since the epoch; see core.log_events.day_of"),
         sa.Column("dedupe_key", sa.LargeBinary(length=16), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=True),
         sa.Column("message_id", sa.String(length=36), nullable=True),
@@ -96,7 +97,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=True),
         sa.Column("details", types.Json(), nullable=True, comment="what of the record has no column of its own"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-        sa.UniqueConstraint("dedupe_key", name=op.f("uq_events_dedupe_key")),
+        sa.UniqueConstraint("day", "dedupe_key", name=op.f("uq_events_day_dedupe_key")),
     )
     op.create_index(
         "ix_events_deferred",

@@ -1,0 +1,79 @@
+"""What is known of a recipient, and what a log record changes of it. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from postmta_ctl.core.kumo_log import LogRecord
+from postmta_ctl.core.log_events import is_report, release_of
+from postmta_ctl.core.status import RecipientEvent, RecipientState, advance
+from postmta_ctl.features.ingest.reading import Reading
+from postmta_ctl.features.ingest.rows import MAX_REPLY, vmta_of
+
+
+class MessageFacts(msgspec.Struct, frozen=True):
+    """What of a message its events are counted by."""
+
+    domain: str
+    tags: tuple[str, ...]
+    batch_id: str | None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A recipient as the database has it."""
+
+    id: str
+    message_id: str
+    organization_id: str
+    address: str
+    state: RecipientState
+    attempts: int
+    node: str | None
+    spool_id: str | None
+    vmta: str | None
+    release: int | None
+    credits: int
+    credit_state: str | None
+    message: MessageFacts
+
+
+def fold(known: Known, reading: Reading) -> Known:
+    """The recipient after the record. In whatever order records come, the end is the same."""
+    record = reading.record
+    state = advance(known.state, _event(reading))
+    attempts = max(known.attempts, _attempts(record))
+    # A report is another message: its node and spool id say nothing of the one it is about.
+    if is_report(record):
+        return msgspec.structs.replace(known, state=state, attempts=attempts)
+    decides = record.egress_source is not None and (known.vmta is None or _is_new(known.state, state))
+    return msgspec.structs.replace(
+        known,
+        state=state,
+        attempts=attempts,
+        node=reading.node,
+        spool_id=record.id[:32] or known.spool_id,
+        release=release_of(record) or known.release,
+        vmta=vmta_of(record.egress_source) if decides else known.vmta,
+    )
+
+
+def _is_new(before: RecipientState, after: RecipientState) -> bool:
+    """Whether the record brought the status that stands: then the vMTA shown is that of the record."""
+    return (after.status, after.at) != (before.status, before.at)
+
+
+def _attempts(record: LogRecord) -> int:
+    """Attempts made when the record was written: KumoMTA counts those before it."""
+    is_attempt = record.type in ("Delivery", "TransientFailure", "Bounce") and record.egress_source is not None
+    return (record.num_attempts or 0) + is_attempt
+
+
+def _event(reading: Reading) -> RecipientEvent:
+    response = reading.record.response
+    return RecipientEvent(
+        type=reading.kind,
+        at=reading.at,
+        code=response.code or None,
+        reply=response.content[:MAX_REPLY] or None,
+        bounce_class=reading.bounce_class,
+    )
