@@ -33,6 +33,8 @@ SECRETS = (
     "stripe_api_key",
     "stripe_webhook_secret",
 )
+OF_CLIENTS = ("POSTMTA_URL", "POSTMTA_API_KEY")
+"""Variables of commands that go through the API: they may be set where a service runs."""
 TABLES = ("billing", "dnsbl", "policy")
 """Settings that are tables of the file and have no variable."""
 
@@ -293,7 +295,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     files = {f"{PREFIX}{name.upper()}_FILE": name for name in SECRETS}
     values: dict[str, Any] = {"kumod": environ["KUMOD"]} if environ.get("KUMOD") else {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable == f"{PREFIX}CONFIG":
+        if not variable.startswith(PREFIX) or variable in (f"{PREFIX}CONFIG", *OF_CLIENTS):
             continue
         if variable in known:
             values[known[variable]] = value

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 import rich_click as click
 
 from postmta_ctl.cli.output import as_json, print_json, print_table
+from postmta_ctl.cli.remote.commands import add_to
+from postmta_ctl.cli.remote.table_mail import WARMUP
 from postmta_ctl.cli.running import with_system
 from postmta_ctl.core import warmup as stages
 from postmta_ctl.core.providers import PROVIDERS
@@ -201,3 +203,6 @@ def show_simulation(schedule: str, volume: int, days: int, as_json: bool) -> Non
 def _summary(name: str, course: Course) -> str:
     when = f"full volume on day {course.full_on}" if course.full_on else "full volume not reached"
     return f"{name}: {course.deferred:,} put off, {course.delivered:,} delivered, {when}"
+
+
+add_to(warmup, WARMUP)

@@ -9,11 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -115,23 +113,6 @@ def test_a_refused_policy_is_explained(postmta: Shell, tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_told_from_failure(arguments: list[str]) -> None:
     assert CliRunner().invoke(cli, arguments).exit_code == 2
-
-
-def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
-        else:
-            yield " ".join((*path, name)), command
-
-
-OWN = {name: command for name, command in commands(cli) if name.partition(" ")[0] in ("policy", "node", "db", "user")}
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_every_command_has_an_example(name: str) -> None:
-    text = OWN[name].help or ""
-    assert f"postmta {name}" in text.partition("Example: ")[2]
 
 
 def test_the_schema_is_shown_and_upgraded(postmta: Shell) -> None:
