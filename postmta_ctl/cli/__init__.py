@@ -17,7 +17,9 @@ NO_ANSWER = 4
 _HERE, _API = "postmta_ctl.cli", "postmta_ctl.cli.remote.groups"
 
 PLACES = {
-    "serve": Where(f"{_HERE}.serve:serve", "Run the API, the relay, ingestion and the scheduler in one process."),
+    "serve": Where(
+        f"{_HERE}.serve:serve", "Run the API, the relay, ingestion and the background jobs, or some of them."
+    ),
     "demo": Where(f"{_HERE}.demo:demo", "Do the whole job against the embedded sandbox node, and show it."),
     "policy": Where(f"{_HERE}.policy:policy", "Render, prove and publish the policy of the KumoMTA nodes."),
     "explain": Where(f"{_HERE}.explain:explain", "Show why a message would go where it goes."),

@@ -1,29 +1,29 @@
-"""The groups themselves."""
+"""The groups themselves, each made when it is asked for: it needs the schemas of its part of the API."""
 
 from __future__ import annotations
 
-from postmta_ctl.cli.remote import table_account as account
-from postmta_ctl.cli.remote import table_mail as mail
+from functools import cache
+
+import rich_click as click
+
+from postmta_ctl.cli.remote import table_account, table_mail
 from postmta_ctl.cli.remote.commands import group_of
-from postmta_ctl.cli.remote.suppression_files import import_file
 
-messages = group_of(mail.MESSAGES)
-queues = group_of(mail.QUEUES)
-suppressions = group_of(mail.SUPPRESSIONS)
-templates = group_of(mail.TEMPLATES)
-domains = group_of(mail.DOMAINS)
-vmtas = group_of(mail.VMTAS)
-pools = group_of(mail.POOLS)
-webhooks = group_of(account.WEBHOOKS)
-api_keys = group_of(account.API_KEYS)
-smtp_credentials = group_of(account.SMTP_CREDENTIALS)
-users = group_of(account.USERS)
-credits = group_of(account.CREDITS)
-billing = group_of(account.BILLING)
-analytics = group_of(account.ANALYTICS)
-security = group_of(account.SECURITY)
-audit = group_of(account.AUDIT)
-ips = group_of(account.IPS)
-health = group_of(account.HEALTH)
+TABLE = {one.name.replace("-", "_"): one for one in (*table_mail.GROUPS, *table_account.GROUPS)}
 
-suppressions.add_command(import_file)
+
+@cache
+def made(name: str) -> click.Group:
+    """The group of this name."""
+    group = group_of(TABLE[name])
+    if name == table_mail.SUPPRESSIONS.name:
+        from postmta_ctl.cli.remote.suppression_files import import_file  # noqa: PLC0415 - needs that part only
+
+        group.add_command(import_file)
+    return group
+
+
+def __getattr__(name: str) -> click.Group:
+    if name not in TABLE:
+        raise AttributeError(name)
+    return made(name)

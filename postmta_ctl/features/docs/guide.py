@@ -20,6 +20,7 @@ ORDER = (
     "client",
     "sendgrid",
     "moving-in",
+    "cli",
     "declarative",
     "policy-checks",
     "sizing",
