@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from bench import accepting, process, tracking
+from bench import accepting, policy, process, tracking
 from bench.rows import ROWS, measure, table
 
-MODULES = (accepting, tracking, process)
+MODULES = (accepting, tracking, policy, process)
 """Each adds its rows when it is imported."""
 
 

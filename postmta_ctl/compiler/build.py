@@ -204,9 +204,14 @@ def _pool_rate(vmtas: list[VirtualMta]) -> Table:
 def _domain_shards(domains: tuple[SendingDomain, ...]) -> tuple[Table, ...]:
     shards: tuple[Table, ...] = tuple({} for _ in range(shard_count(len(domains))))
     for domain in domains:
-        keys = sorted(domain.keys, key=lambda key: (_SIGNING_ORDER.index(key.algorithm), key.selector))
-        shards[shard_of(domain.name, len(shards))][domain.name] = {
-            "organization": domain.organization,
-            "keys": [msgspec.structs.asdict(key) for key in keys],
-        } | ({"pool": tenant_name(domain.organization, pool=domain.pool)} if domain.pool else {})
+        shards[shard_of(domain.name, len(shards))][domain.name] = domain_entry(domain)
     return shards
+
+
+def domain_entry(domain: SendingDomain) -> Table:
+    """What the shard of a domain says about it."""
+    keys = sorted(domain.keys, key=lambda key: (_SIGNING_ORDER.index(key.algorithm), key.selector))
+    return {
+        "organization": domain.organization,
+        "keys": [msgspec.structs.asdict(key) for key in keys],
+    } | ({"pool": tenant_name(domain.organization, pool=domain.pool)} if domain.pool else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,8 @@ KUMOMTA_VERSION = "2026.05.12"
 MANIFEST = "manifest.json"
 
 _STARTUP_TABLES = ("generated/listeners.lua", "generated/storage.lua")
-_DOMAINS = "data/domains/"
+DOMAINS = "data/domains/"
+"""Where the shards of sending domains lie."""
 _STARTUP_CODE = ("postmta/startup.lua",)
 _TABLE_ENTRY = re.compile(r"^  (\w+) = (.*?)(?=^  \w+ = |^})", re.MULTILINE | re.DOTALL)
 
@@ -34,36 +36,54 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The files of one policy, sorted by path, without the manifest."""
+    """The files of one policy, sorted by path, without the manifest.
+
+    Of a large policy most files are those of the release before. Their contents need not be at hand: what a bundle
+    *is* follows from the digests.
+    """
 
     files: dict[str, bytes]
+    """Those at hand."""
+    elsewhere: dict[str, str] = {}
+    """SHA-256, in hexadecimal, of each file whose content is not at hand."""
 
     @classmethod
-    def of(cls, files: dict[str, bytes]) -> Bundle:
+    def of(cls, files: dict[str, bytes], elsewhere: dict[str, str] | None = None) -> Bundle:
         """A bundle of these files."""
-        return cls(files=dict(sorted(files.items())))
+        return cls(files=dict(sorted(files.items())), elsewhere=dict(sorted((elsewhere or {}).items())))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over all paths and contents: what the policy *is*, whatever its number."""
-        lines = [f"{digest}  {path}\n" for path, digest in self._file_digests.items()]
+        lines = [f"{digest}  {path}\n" for path, digest in self.digests.items()]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @cached_property
-    def _file_digests(self) -> dict[str, str]:
-        return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file, in hexadecimal, sorted by path."""
+        found = {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
+        return dict(sorted((found | self.elsewhere).items()))
+
+    def at_hand(self) -> Bundle:
+        """Another policy: of the files at hand alone."""
+        return Bundle(files=self.files)
+
+    def filled(self, blobs: Mapping[str, bytes]) -> Bundle:
+        """The same policy, with those contents that are given by their SHA-256."""
+        found = {path: blobs[digest] for path, digest in self.elsewhere.items() if digest in blobs}
+        return Bundle.of(self.files | found, {path: self.elsewhere[path] for path in self.elsewhere.keys() - found})
 
     def manifest(self, release: int) -> Manifest:
         """What ``manifest.json`` says when this bundle is published under a number."""
-        return Manifest(release=release, digest=self.digest, files=self._file_digests, kumomta=KUMOMTA_VERSION)
+        return Manifest(release=release, digest=self.digest, files=self.digests, kumomta=KUMOMTA_VERSION)
 
     def contents(self, release: int) -> dict[str, bytes]:
-        """All files and the manifest, as they lie in the folder of a release."""
+        """The files at hand and the manifest, as they lie in the folder of a release."""
         manifest = msgspec.json.format(msgspec.json.encode(self.manifest(release)), indent=1)
         return self.files | {MANIFEST: manifest + b"\n"}
 
     def write(self, directory: Path, release: int) -> None:
-        """Write all files and the manifest into a folder that is new or empty.
+        """Write the files at hand and the manifest into a folder that is new or empty.
 
         Raises:
             FileExistsError: the folder holds something: a release is never changed in place.
@@ -95,7 +115,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 def signing_keys(bundle: Bundle) -> set[KeyFile]:
     """The files of the private keys that a policy signs with."""
-    shards = (content for path, content in bundle.files.items() if path.startswith(_DOMAINS))
+    shards = (content for path, content in bundle.files.items() if path.startswith(DOMAINS))
     return {
         KeyFile(domain, key["selector"], key["id"])
         for shard in shards
@@ -107,9 +127,13 @@ def signing_keys(bundle: Bundle) -> set[KeyFile]:
 def diff(old: Bundle | None, new: Bundle) -> str:
     """A unified diff from ``old`` (None: nothing) to ``new``, files in order; empty when they are the same."""
     before = old.files if old else {}
-    # Most files of a large policy are shards that did not change.
-    paths = sorted(path for path in before.keys() | new.files.keys() if before.get(path) != new.files.get(path))
-    return "".join(_file_diff(path, before.get(path), new.files.get(path)) for path in paths)
+    return "".join(_file_diff(path, before.get(path), new.files.get(path)) for path in changed_paths(old, new))
+
+
+def changed_paths(old: Bundle | None, new: Bundle) -> list[str]:
+    """The files that are not the same in both, sorted; most files of a large policy are shards that are."""
+    before = old.digests if old else {}
+    return sorted({path for path, _ in before.items() ^ new.digests.items()})
 
 
 def _file_diff(path: str, old: bytes | None, new: bytes | None) -> str:

@@ -33,7 +33,7 @@ def render_tables(tables: BundleTables) -> Bundle:
         text = _environment().get_template(name).render(variables)
         files[name.removesuffix(".j2")] = text.encode()
     for number, shard in enumerate(tables.domains):
-        files[shard_file("domains", number)] = _json(shard)
+        files[shard_file("domains", number)] = shard_text(shard)
     return Bundle.of(files)
 
 
@@ -49,5 +49,6 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def shard_text(value: dict[str, Any]) -> bytes:
+    """A shard as it lies in its file: an entry's change is a few lines of a diff."""
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()

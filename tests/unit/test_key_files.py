@@ -51,8 +51,14 @@ def test_named_keys_are_removed_and_no_other(tmp_path: Path) -> None:
     key_files.remove(tmp_path / "a folder that never was", {TWO}, None)
 
 
+def test_keys_of_domains_that_did_not_change_are_left_alone(tmp_path: Path) -> None:
+    key_files.write(tmp_path, {ONE: b"pem", TWO: b"pem"}, None)
+    key_files.remove_others(tmp_path, (), None, domains=[ONE.domain])
+    assert key_files.missing(tmp_path, {ONE, TWO}) == [ONE]
+
+
 def test_the_index_holds_no_key_and_is_for_the_owner_alone(tmp_path: Path) -> None:
     key_files.write(tmp_path, {ONE: b"-----BEGIN"}, None)
-    index = tmp_path / "keys.json"
+    [index] = (tmp_path / "keys.index").iterdir()
     assert b"BEGIN" not in index.read_bytes()
     assert index.stat().st_mode & 0o777 == 0o600

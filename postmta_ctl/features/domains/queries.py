@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.model import SendingDomain, SigningKey
@@ -156,13 +156,45 @@ async def keys_of(connection: AsyncConnection, rows: Sequence[DomainRow]) -> dic
     return found
 
 
-async def signing_keys(connection: AsyncConnection) -> tuple[SendingDomain, ...]:
-    """Every verified domain with its keys, as the policy is made of them; sorted by name."""
+async def count_verified(connection: AsyncConnection) -> int:
+    """How many domains mail may come from."""
+    return await connection.scalar(select(func.count()).where(domains.c.status == VERIFIED)) or 0
+
+
+async def first_of_each(connection: AsyncConnection) -> list[str]:
+    """One verified domain of each organization that has any, in the order of their slugs."""
+    first = (
+        select(domains.c.name)
+        .where(domains.c.organization_id == organizations.c.id, domains.c.status == VERIFIED)
+        .order_by(domains.c.name)
+        .limit(1)
+        .correlate(organizations)
+        .scalar_subquery()
+    )
+    query = select(first).select_from(organizations).order_by(organizations.c.slug)
+    return [name for name in await connection.scalars(query) if name]
+
+
+async def signing_keys(connection: AsyncConnection, names: Collection[str]) -> tuple[SendingDomain, ...]:
+    """Those of the named domains that are verified, with their keys, as the policy is made of them."""
+    ordered = sorted(names)
+    found: list[SendingDomain] = []
+    for start in range(0, len(ordered), _NAMES_PER_QUERY):
+        found += await _signing(connection, domains.c.name.in_(ordered[start : start + _NAMES_PER_QUERY]))
+    return tuple(found)
+
+
+async def all_signing_keys(connection: AsyncConnection) -> tuple[SendingDomain, ...]:
+    """The same of every verified domain."""
+    return await _signing(connection)
+
+
+async def _signing(connection: AsyncConnection, *conditions: Any) -> tuple[SendingDomain, ...]:
     query = (
         select(domains.c.name, organizations.c.slug, dkim_keys.c.selector, dkim_keys.c.algorithm, dkim_keys.c.id)
         .join_from(domains, organizations)
         .join(dkim_keys, dkim_keys.c.domain_id == domains.c.id)
-        .where(domains.c.status == VERIFIED, dkim_keys.c.state == "active")
+        .where(domains.c.status == VERIFIED, dkim_keys.c.state == "active", *conditions)
         .order_by(dkim_keys.c.id)
     )
     found: defaultdict[tuple[str, str], list[SigningKey]] = defaultdict(list)

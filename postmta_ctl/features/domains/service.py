@@ -237,4 +237,11 @@ async def lock(connection: AsyncConnection, row: DomainRow) -> DomainRow:
 
 async def record_change(connection: AsyncConnection, row: DomainRow, author: str, summary: str, now: datetime) -> None:
     """Note a change of the policy in the history of the domain's organization."""
-    await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)
+    await changes.record(
+        connection,
+        organization_id=row.organization_id,
+        author=author,
+        summary=summary,
+        now=now,
+        domains=[row.name],
+    )

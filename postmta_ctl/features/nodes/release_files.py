@@ -9,9 +9,12 @@ import itertools
 import os
 import re
 import shutil
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from postmta_ctl.compiler.bundle import MANIFEST, Bundle
+import msgspec
+
+from postmta_ctl.compiler.bundle import MANIFEST, Bundle, read_manifest
 from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.compiler.node_files import current_release, switch_release, sync_folder
 
@@ -21,6 +24,14 @@ KEPT = 10
 _FOLDER = re.compile(r"\d{6,}-[0-9a-f]{12}")
 
 _COPY = "-copy"
+
+
+class ContentNeeded(Exception):
+    """Files of the release that are not at hand are not in the one before on this node."""
+
+    def __init__(self, paths: Collection[str]) -> None:
+        super().__init__(f"{len(paths)} files are not there")
+        self.paths = paths
 
 
 class ReleaseChanged(Exception):
@@ -34,6 +45,7 @@ def put_release(policy_dir: Path, number: int, bundle: Bundle) -> str:
         The name of its folder, for ``node_files.switch_release``.
 
     Raises:
+        ContentNeeded: Files that are not at hand cannot be taken over from the release before.
         ReleaseChanged: The folder is there with other content, which is not overwritten.
         OSError: It cannot be written.
     """
@@ -46,7 +58,9 @@ def put_release(policy_dir: Path, number: int, bundle: Bundle) -> str:
     make_folder(releases)
     _remove_unfinished(releases)
     staged = releases / f".{folder.name}"
-    _write(staged, contents, _running(policy_dir))
+    previous = _running(policy_dir)
+    _take_over(staged, bundle.elsewhere, previous)
+    _write(staged, contents, previous, beside=bundle.elsewhere)
     staged.rename(folder)
     sync_folder(releases)
     return folder.name
@@ -121,12 +135,57 @@ def _running(policy_dir: Path) -> Path | None:
     return None if name is None else policy_dir / "releases" / name
 
 
-def _write(staged: Path, contents: dict[str, bytes], previous: Path | None) -> None:
+def _take_over(staged: Path, digests: Mapping[str, str], previous: Path | None) -> None:
+    """Link the files that are not at hand to those of the release before.
+
+    They are not read, since there may be thousands. The manifest says what was written, and one that was edited since
+    is younger than the manifest; an edit that hides its time is found by the watch over drift.
+    """
+    for parent in _parents(digests):
+        make_folder(staged / parent)
+    known, written_at = _manifest(previous)
+    lacking = [
+        path
+        for path, digest in digests.items()
+        if known.get(path) != digest or not _relink(f"{previous}/{path}", f"{staged}/{path}", written_at)
+    ]
+    if lacking:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise ContentNeeded(lacking)
+
+
+def _manifest(folder: Path | None) -> tuple[dict[str, str], int]:
+    """The digests in a release's manifest, and when it was written, in nanoseconds."""
+    if folder is None:
+        return {}, 0
+    try:
+        return read_manifest(folder).files, (folder / MANIFEST).stat().st_mtime_ns
+    except (OSError, msgspec.MsgspecError):
+        return {}, 0
+
+
+def _relink(source: str, target: str, written_at: int) -> bool:
+    try:
+        if os.stat(source, follow_symlinks=False).st_mtime_ns > written_at:
+            return False
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _parents(paths: Iterable[str]) -> set[Path]:
+    """The folders that these lie in, the outermost included."""
+    inner = {path.rpartition("/")[0] for path in paths}
+    return {Path(), *(part for folder in inner for part in (Path(folder), *Path(folder).parents))}
+
+
+def _write(staged: Path, contents: dict[str, bytes], previous: Path | None, *, beside: Collection[str] = ()) -> None:
     """All files, then all of them to the disk: one by one, each would wait for a commit of the file system."""
     written = [path for path, content in contents.items() if _place(staged / path, content, previous, path)]
     for path in written:
         _sync_file(staged / path)
-    for folder in sorted({(staged / path).parent for path in contents} | {staged}, reverse=True):
+    for folder in sorted((staged / part for part in _parents([*contents, *beside])), reverse=True):
         sync_folder(folder)
 
 

@@ -11,7 +11,7 @@ from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.policy import queries, rollout
 from postmta_ctl.features.policy.draft import load_bundle
 from postmta_ctl.features.policy.queries import ReleaseRow
-from postmta_ctl.features.policy.rollout import NodeOutcome, Target
+from postmta_ctl.features.policy.rollout import NodeOutcome, Since, Target
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
@@ -24,7 +24,12 @@ CATCH_UP_SECONDS = 2.0
 
 
 async def bring(
-    system: System, number: int, bundle: Bundle | None = None, *, only: Iterable[str] | None = None
+    system: System,
+    number: int,
+    bundle: Bundle | None = None,
+    *,
+    only: Iterable[str] | None = None,
+    since: Since | None = None,
 ) -> list[NodeOutcome]:
     """Bring nodes to a release, and wait for their word; call it while holding the lock.
 
@@ -33,11 +38,12 @@ async def bring(
         number: The release.
         bundle: What it holds, if that is at hand.
         only: Names of the nodes; all of them when absent.
+        since: From what it differs in a few domains only.
     """
     async with system.db.reading() as connection:
         rows = await nodes.all_nodes(connection)
     chosen = rows if only is None else [row for row in rows if row.name in set(only)]
-    return await rollout.roll_out(system, await _target(system, number, bundle), chosen, PROBE_SECONDS)
+    return await rollout.roll_out(system, await _target(system, number, bundle, since), chosen, PROBE_SECONDS)
 
 
 async def catch_up(system: System, *, seen_after: datetime) -> list[NodeOutcome]:
@@ -84,8 +90,8 @@ async def _catch_up(system: System, number: int, behind: list[NodeRow], seen_aft
     return await rollout.roll_out(system, target, here, CATCH_UP_SECONDS)
 
 
-async def _target(system: System, number: int, bundle: Bundle | None = None) -> Target:
-    async with system.db.reading() as connection:
-        if bundle is None:
+async def _target(system: System, number: int, bundle: Bundle | None = None, since: Since | None = None) -> Target:
+    if bundle is None:
+        async with system.db.reading() as connection:
             bundle = await load_bundle(connection, await queries.files_of(connection, number))
-        return Target(number=number, bundle=bundle, keys=await queries.key_files(connection))
+    return Target(number=number, bundle=bundle, since=since)

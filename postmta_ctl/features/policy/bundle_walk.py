@@ -226,7 +226,7 @@ def _shards(bundle: Bundle, contents: Contents) -> Iterator[Finding]:
         message = f"{count} is no power of two up to {MAX_SHARDS}"
         yield Finding(code="bad-shard-count", message=message, where="generated/data.lua: domains")
         return
-    there = {path for path in bundle.files if path.startswith("data/domains/")}
+    there = {path for path in bundle.digests if path.startswith("data/domains/")}
     for path in expected_shards(contents) - there:
         yield Finding(code="missing-shard", message="no domain in it would be found", where=path)
     for path in there - expected_shards(contents):

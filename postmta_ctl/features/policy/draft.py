@@ -9,14 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.bundle import Bundle, ChangeClass, change_class, diff
 from postmta_ctl.compiler.check import Finding, check
+from postmta_ctl.compiler.increment import Increment, render_since
 from postmta_ctl.compiler.lua import LuaLiteralError
 from postmta_ctl.compiler.model import PolicyModel
 from postmta_ctl.compiler.render import render
-from postmta_ctl.features.policy import queries
+from postmta_ctl.features.domains import queries as domains
+from postmta_ctl.features.policy import queries, since
 from postmta_ctl.features.policy.load import load_model
 from postmta_ctl.features.policy.proofs import Proof, of_model, prove
+from postmta_ctl.features.policy.prover import Basis, fingerprint
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
 from postmta_ctl.features.policy.scenarios import queries as scenario_queries
+from postmta_ctl.features.policy.since import Since
 from postmta_ctl.system import System
 
 
@@ -36,6 +40,11 @@ class Draft:
     """The release that every node should run."""
     next_number: int
     latest_bundle: Bundle | None
+    """Of its files those at hand that are not the same in ``bundle``, or at hand there."""
+    basis: Basis
+    """What a later one may rely on, once this is proved."""
+    changed: frozenset[str] | None = None
+    """Names of the only domains that differ from the newest release; None: it may be all."""
 
     @property
     def is_published(self) -> bool:
@@ -63,17 +72,42 @@ class Draft:
         return None if self.bundle is None else change_class(self.latest_bundle, self.bundle)
 
 
-async def draft_policy(system: System) -> Draft:
-    """Load, check and render, changing nothing."""
+async def draft_policy(system: System, *, whole: bool = False) -> Draft:
+    """Load, check and render, changing nothing.
+
+    What did not change since the newest release is taken over from there, by its digest, if that was rendered and
+    proved by this very program.
+
+    Args:
+        system: The parts.
+        whole: Look at everything, and have every file at hand.
+    """
+    draft = await _draft(system, whole=whole)
+    if draft.changed is not None and await asyncio.to_thread(since.lost_tenants, draft.latest_bundle, draft.rendered):
+        # A domain that was taken over might lead to one of them.
+        draft = await _draft(system, whole=True)
+    return draft
+
+
+async def _draft(system: System, *, whole: bool) -> Draft:
     async with system.db.reading() as connection:
         # First, so that a change that is listed here is in what is read after it, whatever commits in between.
         changes = await queries.pending(connection)
-        model = await load_model(connection, system.settings)
-        scenarios = await scenario_queries.text(connection)
         latest = await queries.latest(connection)
-        next_number = await queries.newest_number(connection) + 1
         files = {} if latest is None else await queries.files_of(connection, latest.number)
-    findings, bundle = await asyncio.to_thread(_compile, model)
+        scenarios = await scenario_queries.text(connection)
+        next_number = await queries.newest_number(connection) + 1
+        few = None if whole or latest is None else await since.find(connection, latest, files, changes, scenarios)
+        model = await load_model(connection, system.settings, only=None if few is None else few.domains)
+        verified = await domains.count_verified(connection)
+    if few is None:
+        findings, bundle = await asyncio.to_thread(_compile, model)
+        count, changed = len(model.domains), None
+    else:
+        findings, increment = await asyncio.to_thread(_compile_since, model, few)
+        if increment is None or not few.agrees(increment, verified):
+            return await _draft(system, whole=True)
+        bundle, count, changed = increment.bundle, increment.domains, few.changed
     latest_bundle = None
     if latest is not None:
         async with system.db.reading() as connection:
@@ -86,6 +120,8 @@ async def draft_policy(system: System) -> Draft:
         latest=latest,
         next_number=next_number,
         latest_bundle=latest_bundle,
+        basis=Basis(prover=fingerprint(), domains=count, verified=verified),
+        changed=changed,
     )
 
 
@@ -107,15 +143,27 @@ def _compile(model: PolicyModel) -> tuple[list[Finding], Bundle | None]:
         return [*findings, Finding(code="no-lua-literal", message=str(error), where="policy")], None
 
 
+def _compile_since(model: PolicyModel, few: Since) -> tuple[list[Finding], Increment | None]:
+    """None also for what has errors: they are found, and told, by looking at everything."""
+    findings = check(model)
+    if any(finding.severity == "error" for finding in findings):
+        return findings, None
+    try:
+        return findings, render_since(few.base, model, few.changed)
+    except LuaLiteralError:
+        return findings, None
+
+
 async def load_bundle(connection: AsyncConnection, files: dict[str, str], *, like: Bundle | None = None) -> Bundle:
     """A release's bundle out of its blobs.
 
     Args:
         connection: Where the blobs are.
         files: SHA-256 of each file by path, as the release lists them.
-        like: A bundle that shares most files with it; those are not fetched.
+        like: A bundle that shares most files with it; those are not fetched, and are at hand if they are so there.
     """
-    shared = {} if like is None else like.manifest(0).files
-    there = {} if like is None else {path: like.files[path] for path in files if shared.get(path) == files[path]}
-    blobs = await queries.contents(connection, {digest for path, digest in files.items() if path not in there})
-    return Bundle.of(there | {path: blobs[digest] for path, digest in files.items() if path not in there})
+    same = {} if like is None else {path: one for path, one in like.digests.items() if files.get(path) == one}
+    there = {path: like.files[path] for path in same if path in like.files} if like else {}
+    blobs = await queries.contents(connection, {digest for path, digest in files.items() if path not in same})
+    own = {path: blobs[digest] for path, digest in files.items() if path not in same}
+    return Bundle.of(there | own, {path: digest for path, digest in same.items() if path not in there})

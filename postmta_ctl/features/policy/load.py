@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,13 +18,17 @@ from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
 
 
-async def load_model(connection: AsyncConnection, settings: Settings) -> PolicyModel:
+async def load_model(
+    connection: AsyncConnection, settings: Settings, *, only: Collection[str] | None = None
+) -> PolicyModel:
     """The desired policy: settings, organizations, their vMTAs, and the domains that were verified.
 
     Args:
         connection: One that sees a consistent state.
         settings: What is not in the database.
+        only: Names of the domains that are wanted; all of them when absent.
     """
+    signing = await (domains.all_signing_keys(connection) if only is None else domains.signing_keys(connection, only))
     pool_rows = await pools.of_all(connection)
     chosen = {(slug, domain): row.name for slug, row in pool_rows for domain in row.domains}
     return PolicyModel(
@@ -32,8 +38,7 @@ async def load_model(connection: AsyncConnection, settings: Settings) -> PolicyM
         pools=tuple(_pool(slug, row) for slug, row in pool_rows),
         vmtas=tuple(_vmta(slug, row) for slug, row in await vmtas.of_all(connection)),
         domains=tuple(
-            msgspec.structs.replace(each, pool=chosen.get((each.organization, each.name)))
-            for each in await domains.signing_keys(connection)
+            msgspec.structs.replace(each, pool=chosen.get((each.organization, each.name))) for each in signing
         ),
     )
 

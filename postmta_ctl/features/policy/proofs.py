@@ -44,11 +44,14 @@ async def prove(bundle: Bundle, scenarios: str, *, kumod: str) -> list[Proof]:
     """The proofs of a rendered policy, in order; what stands on a failed one is not tried. It needs no database.
 
     Args:
-        bundle: The policy.
+        bundle: The policy; of files that are not at hand only the names are looked at.
         scenarios: What it must do, as TOML; empty: nothing in particular.
         kumod: A kumod program, its path; empty: the one on the ``PATH``, if any.
     """
-    proofs = [await asyncio.to_thread(_of_references, bundle), await asyncio.to_thread(_of_lua, bundle)]
+    proofs = [await asyncio.to_thread(_of_references, bundle)]
+    # What is not at hand was proved with the release that it is taken over from.
+    bundle = bundle.at_hand()
+    proofs.append(await asyncio.to_thread(_of_lua, bundle))
     contents, _ = await asyncio.to_thread(read, bundle)
     if contents is None or not all(proof.ok for proof in proofs):
         return proofs

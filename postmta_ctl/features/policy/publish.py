@@ -15,7 +15,7 @@ from postmta_ctl.features.policy.draft import Draft, draft_policy, prove_draft
 from postmta_ctl.features.policy.proofs import Proof, require
 from postmta_ctl.features.policy.queries import Canary, State
 from postmta_ctl.features.policy.releasing import By, NewRelease
-from postmta_ctl.features.policy.rollout import NodeOutcome
+from postmta_ctl.features.policy.rollout import NodeOutcome, Since
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
@@ -104,9 +104,16 @@ async def bring(system: System, draft: Draft, canary: Canary | None, *, number: 
     """Bring all nodes to the draft that was made a release, or those that try it."""
     number = number or draft.number
     if canary is None:
-        return publication("published", draft, await bringing.bring(system, number, draft.bundle), number=number)
+        outcomes = await bringing.bring(system, number, draft.bundle, since=_since(draft))
+        return publication("published", draft, outcomes, number=number)
     goes_on, outcomes = await canaries.start(system, number, canary)
     return publication("canary" if goes_on else "stopped", draft, outcomes, number=number)
+
+
+def _since(draft: Draft) -> Since | None:
+    if draft.latest is None or draft.changed is None:
+        return None
+    return Since(draft.latest.number, draft.changed)
 
 
 async def plan_canary(system: System, draft: Draft, request: CanaryRequest | None) -> Canary | None:
@@ -167,6 +174,7 @@ async def _make(
         reason=reason or "; ".join(change.summary for change in draft.changes) or "no reason given",
         state=state,
         canary=canary,
+        basis=draft.basis,
         change_ids=[change.id for change in draft.changes] if state == "published" else (),
     )
     await releasing.make(system, new, by)

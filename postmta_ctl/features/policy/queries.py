@@ -14,6 +14,7 @@ from postmta_ctl.compiler.bundle import ChangeClass
 from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.core.canary import Figures
 from postmta_ctl.features.policy.proofs import Proof
+from postmta_ctl.features.policy.prover import Basis
 from postmta_ctl.store.tables import blobs, dkim_keys, domains, events, organizations, policy_changes, releases
 
 _CHUNK = 1000
@@ -28,6 +29,8 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str | None
     author: str
     summary: str
+    domains: tuple[str, ...] | None
+    """Names of the sending domains that it may be about; None: it may be about all."""
     created_at: datetime
 
 
@@ -66,6 +69,7 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     approved_by: str | None
     note: str | None
     canary: Canary | None
+    basis: Basis | None
     published_at: datetime | None
     created_at: datetime
 
@@ -81,30 +85,35 @@ async def slugs(connection: AsyncConnection) -> list[str]:
     return list(await connection.scalars(select(organizations.c.slug).order_by(organizations.c.slug)))
 
 
-async def key_files(connection: AsyncConnection) -> frozenset[KeyFile]:
+async def key_files(connection: AsyncConnection, names: Collection[str] | None = None) -> frozenset[KeyFile]:
     """The DKIM keys that belong on nodes: those that sign, and those that did until lately.
 
     The latter since a node that is away may run an older release, and signs by it when it is back. A domain that
     fails for a while keeps its keys there, so that no release names a key that was taken away under its hands.
+
+    Args:
+        connection: Where to look.
+        names: Only those of these domains; all when absent.
     """
     query = (
         select(domains.c.name, dkim_keys.c.selector, dkim_keys.c.id)
         .join_from(dkim_keys, domains)
         .where(domains.c.verified_at.is_not(None), dkim_keys.c.state.in_(("active", "retiring")))
     )
-    return frozenset(KeyFile(*row) for row in await connection.execute(query))
+    parts = [query] if names is None else [query.where(domains.c.name.in_(some)) for some in _chunks(names)]
+    return frozenset([KeyFile(*row) for part in parts for row in await connection.execute(part)])
 
 
 async def pending(connection: AsyncConnection) -> list[ChangeRow]:
     """The changes that no release has taken up yet, oldest first."""
     query = _CHANGE.where(policy_changes.c.release.is_(None)).order_by(policy_changes.c.id)
-    return [ChangeRow(**row) for row in (await connection.execute(query)).mappings()]
+    return [_change(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def changes_of(connection: AsyncConnection, number: int) -> list[ChangeRow]:
     """The changes that a release took up, oldest first."""
     query = _CHANGE.where(policy_changes.c.release == number).order_by(policy_changes.c.id)
-    return [ChangeRow(**row) for row in (await connection.execute(query)).mappings()]
+    return [_change(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def take_up(connection: AsyncConnection, change_ids: Collection[int], number: int) -> None:
@@ -180,6 +189,10 @@ async def page(connection: AsyncConnection, *, before: int | None, limit: int) -
     if before is not None:
         query = query.where(releases.c.number < before)
     return [_release(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _change(row: Any) -> ChangeRow:
+    return msgspec.convert({name: row[name] for name in ChangeRow.__struct_fields__}, ChangeRow)
 
 
 def _row(result: Any) -> ReleaseRow | None:

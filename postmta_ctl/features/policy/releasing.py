@@ -14,6 +14,7 @@ from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.policy.proofs import Proof
+from postmta_ctl.features.policy.prover import Basis
 from postmta_ctl.features.policy.queries import Canary, ReleaseRow, State
 from postmta_ctl.system import System
 
@@ -57,6 +58,7 @@ class NewRelease:
     state: State = "published"
     rollback_to: int | None = None
     canary: Canary | None = None
+    basis: Basis | None = None
     change_ids: Collection[int] = ()
     """The changes that it takes up; a release that is not for all nodes yet takes up none."""
 
@@ -69,7 +71,7 @@ async def make(system: System, new: NewRelease, by: By) -> None:
     async with system.db.transaction() as connection:
         if new.state == "proposed":
             await queries.supersede_proposals(connection)
-        await queries.add_blobs(connection, {digest: new.bundle.files[path] for path, digest in files.items()})
+        await queries.add_blobs(connection, {files[path]: content for path, content in new.bundle.files.items()})
         await queries.add(
             connection,
             number=new.number,
@@ -83,6 +85,7 @@ async def make(system: System, new: NewRelease, by: By) -> None:
             state=new.state,
             rollback_to=new.rollback_to,
             canary=new.canary,
+            basis=new.basis,
             published_at=None if new.state == "proposed" else now,
             created_at=now,
         )

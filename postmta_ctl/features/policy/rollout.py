@@ -7,9 +7,10 @@ date later by the same functions. Whoever calls them holds the lock of publishin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from postmta_ctl.features.domains import keys as dkim_keys
 from postmta_ctl.features.nodes import access, key_files, probe, release_files
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.nodes.queries import NodeRow
+from postmta_ctl.features.policy import queries
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -41,14 +43,24 @@ class NodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Since(NamedTuple):
+    """From what a release differs in a few domains only."""
+
+    release: int
+    domains: Collection[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """What the nodes are to run."""
 
     number: int
     bundle: Bundle
-    keys: frozenset[KeyFile]
-    """The private DKIM keys that the policy signs with, and those that the one before signed with."""
+    since: Since | None = None
+
+    def domains(self, row: NodeRow) -> Collection[str] | None:
+        """Those whose keys may be others than what lies on a node now; None: it may be all."""
+        return self.since.domains if self.since and row.published_release == self.since.release else None
 
 
 async def roll_out(system: System, target: Target, rows: Sequence[NodeRow], seconds: float) -> list[NodeOutcome]:
@@ -72,7 +84,7 @@ async def _bring(system: System, target: Target, row: NodeRow, seconds: float) -
         return NodeOutcome(node=row.name, ok=False, running_release=row.running_release, detail=problem)
     outcome = await _confirm(system, target.number, row, seconds)
     if outcome.ok and row.transport == "folder":
-        await asyncio.to_thread(_tidy, target, row)
+        await _tidy(system, target, row)
     return outcome
 
 
@@ -87,7 +99,7 @@ async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
         return None
     try:
         await _write_keys(system, target, row)
-        await asyncio.to_thread(_switch, system, target, row)
+        await _switch(system, target, row)
     except (OSError, LookupError, SealError, NodeFailed, release_files.ReleaseChanged) as error:
         problem = f"cannot write to {row.policy_dir}: {error}"
         await _note(system, row, last_error=problem)
@@ -105,7 +117,7 @@ async def _order(system: System, number: int, row: NodeRow) -> None:
 
 async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
     folder = Path(row.policy_dir)
-    missing = await asyncio.to_thread(key_files.missing, folder, target.keys)
+    missing = await asyncio.to_thread(key_files.missing, folder, await _keys(system, target, row))
     if not missing:
         return
     async with system.db.reading() as connection:
@@ -115,10 +127,25 @@ async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
     await asyncio.to_thread(key_files.write, folder, wanted, row.file_owner)
 
 
-def _switch(system: System, target: Target, row: NodeRow) -> None:
+async def _keys(system: System, target: Target, row: NodeRow) -> frozenset[KeyFile]:
+    """The private DKIM keys that the policy signs with, and those that the one before signed with."""
+    async with system.db.reading() as connection:
+        return await queries.key_files(connection, target.domains(row))
+
+
+async def _switch(system: System, target: Target, row: NodeRow) -> None:
+    try:
+        await asyncio.to_thread(_put, system, target, row, target.bundle)
+    except release_files.ContentNeeded as needed:
+        async with system.db.reading() as connection:
+            blobs = await queries.contents(connection, {target.bundle.elsewhere[path] for path in needed.paths})
+        await asyncio.to_thread(_put, system, target, row, target.bundle.filled(blobs))
+
+
+def _put(system: System, target: Target, row: NodeRow, bundle: Bundle) -> None:
     folder = Path(row.policy_dir)
     access.write_own_files(system, row)
-    name = release_files.put_release(folder, target.number, target.bundle)
+    name = release_files.put_release(folder, target.number, bundle)
     system.reach("before-switch")
     switch_release(folder, name)
     system.reach("after-switch")
@@ -172,11 +199,12 @@ async def _note(system: System, row: NodeRow, **values: object) -> None:
         await nodes.change(connection, row.id, **values)
 
 
-def _tidy(target: Target, row: NodeRow) -> None:
+async def _tidy(system: System, target: Target, row: NodeRow) -> None:
     """Only once the node runs the release: until then it may need what is removed here."""
-    folder = Path(row.policy_dir)
-    release_files.prune(folder)
-    key_files.remove_others(folder, target.keys, row.file_owner)
+    folder, domains = Path(row.policy_dir), target.domains(row)
+    keys = await _keys(system, target, row)
+    await asyncio.to_thread(release_files.prune, folder)
+    await asyncio.to_thread(key_files.remove_others, folder, keys, row.file_owner, domains=domains)
 
 
 def lagging(rows: Iterable[NodeRow], number: int) -> list[NodeRow]:

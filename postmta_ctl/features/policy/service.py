@@ -63,8 +63,8 @@ async def _bundle_of(system: System, number: int) -> Bundle:
 
 
 async def check(system: System) -> Check:
-    """Prove the policy as it is configured now."""
-    proofs = await prove_draft(system, await draft_policy(system))
+    """Prove the policy as it is configured now, all of it."""
+    proofs = await prove_draft(system, await draft_policy(system, whole=True))
     findings = [finding for proof in proofs for finding in proof.findings]
     return Check(ok=_all_hold(proofs), proofs=proofs, findings=findings)
 
@@ -79,7 +79,7 @@ async def render(system: System) -> tuple[int, Bundle]:
     Raises:
         PolicyRefused: The model has errors; there is nothing to render.
     """
-    draft = await draft_policy(system)
+    draft = await draft_policy(system, whole=True)
     require([of_model(draft.findings)])
     return draft.number, draft.rendered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -76,7 +77,7 @@ async def create(system: System, principal: Principal, data: PoolCreate) -> Pool
                 raise Conflict(f"An organization has {MAX_POOLS} pools at most.", code="too_many_pools")
             members = await _prepared(connection, row)
             await queries.add(connection, row, members)
-            await _record(connection, principal, row, "created", now)
+            await _record(connection, principal, row, "created", row.domains, now)
             await audit.record(connection, principal, "pool.created", row.id, after=shown(row), now=now)
     except IntegrityError as error:
         raise AlreadyExists(f"name: {_TAKEN}.", errors=(_problem("name", _TAKEN),)) from error
@@ -119,7 +120,7 @@ async def update(system: System, principal: Principal, pool_id: str, data: PoolU
             return before
         changed = msgspec.structs.replace(changed, updated_at=now)
         await queries.save(connection, changed, await _prepared(connection, changed))
-        await _record(connection, principal, row, "changed", now)
+        await _record(connection, principal, row, "changed", {*row.domains, *changed.domains}, now)
         after = shown(changed)
         await audit.record(connection, principal, "pool.updated", row.id, before=before, after=after, now=now)
     return after
@@ -140,7 +141,7 @@ async def delete(system: System, principal: Principal, pool_id: str, unchanged: 
         if await queries.has_waiting_mail(connection, row):
             raise InUse("Mail that was accepted for this pool still waits for a node; try again later.")
         await queries.remove(connection, row)
-        await _record(connection, principal, row, "deleted", now)
+        await _record(connection, principal, row, "deleted", row.domains, now)
         await audit.record(connection, principal, "pool.deleted", row.id, before=shown(row), now=now)
 
 
@@ -202,10 +203,16 @@ async def _found(connection: AsyncConnection, principal: Principal, pool_id: str
     return row
 
 
-async def _record(connection: AsyncConnection, principal: Principal, row: PoolRow, what: str, now: datetime) -> None:
-    summary = f"pool {row.name} {what}"
+async def _record(
+    connection: AsyncConnection, principal: Principal, row: PoolRow, what: str, domains: Collection[str], now: datetime
+) -> None:
     await changes.record(
-        connection, organization_id=row.organization_id, author=principal.name, summary=summary, now=now
+        connection,
+        organization_id=row.organization_id,
+        author=principal.name,
+        summary=f"pool {row.name} {what}",
+        now=now,
+        domains=domains,
     )
 
 

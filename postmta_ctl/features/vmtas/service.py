@@ -221,7 +221,9 @@ async def find(connection: AsyncConnection, principal: Principal, vmta_id: str, 
 async def record_change(connection: AsyncConnection, row: VmtaRow, author: str, what: str, now: datetime) -> None:
     """Note for the next release what happened to a vMTA."""
     summary = f"vMTA {row.name} {what}"
-    await changes.record(connection, organization_id=row.organization_id, author=author, summary=summary, now=now)
+    await changes.record(
+        connection, organization_id=row.organization_id, author=author, summary=summary, now=now, domains=()
+    )
 
 
 def shown_vmta(row: VmtaRow) -> Vmta:

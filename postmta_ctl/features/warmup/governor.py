@@ -113,6 +113,7 @@ async def apply(system: System, connection: AsyncConnection, row: VmtaRow, verdi
             author=author,
             summary=f"vMTA {row.name} is {'established' if verdict.completed else 'warming'}",
             now=now,
+            domains=(),
         )
     for one in verdict.decisions:
         log.info("warm-up", vmta=row.name, decision=one.kind.value, provider=one.provider, reason=one.reason)

@@ -39,6 +39,7 @@ domains = Table(
     created_column(),
     UniqueConstraint("organization_id", "name"),
     Index(None, "next_check_at"),
+    Index(None, "status"),
     # Anybody may claim a name, so that nobody can keep it from its owner; but only one organization holds it.
     Index(
         "uq_domains_held_name",

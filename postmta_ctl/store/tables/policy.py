@@ -46,6 +46,7 @@ releases = Table(
     Column("approved_by", String(320)),
     Column("note", Text, comment="why it was stopped or rejected"),
     Column("canary", Json, comment="which nodes run it first, and what they are measured against"),
+    Column("basis", Json, comment="what a release may rely on that takes over parts of it; null: nothing"),
     Column("published_at", Timestamp),
     created_column(),
 )
@@ -64,6 +65,7 @@ policy_changes = Table(
     Column("organization_id", Id),
     Column("author", String(320), nullable=False),
     Column("summary", String(500), nullable=False),
+    Column("domains", Json, comment="sending domains whose part of the policy it may change; null: all"),
     Column("release", Integer, comment="the release that took it up; null while it waits"),
     created_column(),
     Index(None, "release"),

@@ -46,16 +46,24 @@ function M.new(bundle)
     end
   end
 
+  local function check_shard(path)
+    for name, domain in pairs(kumo.serde.json_load(path)) do
+      for _, tenant in ipairs { domain.organization, domain.pool } do
+        expect(bundle.tenants[tenant], string.format('domain %s: no tenant %s', name, tenant))
+      end
+    end
+  end
+
+  -- Of the shards those that are there: a proof may lay out only what changed. That none is missing is seen without
+  -- running anything.
   local function check_domains()
     for shard = 0, bundle.data.domains.shards - 1 do
       local path = string.format('%s/data/domains/%04x.json', bundle.root, shard)
-      try(path, function()
-        for name, domain in pairs(kumo.serde.json_load(path)) do
-          for _, tenant in ipairs { domain.organization, domain.pool } do
-            expect(bundle.tenants[tenant], string.format('domain %s: no tenant %s', name, tenant))
-          end
-        end
-      end)
+      local file = io.open(path, 'r')
+      if file then
+        file:close()
+        try(path, check_shard, path)
+      end
     end
   end
 

@@ -93,7 +93,9 @@ async def update(
         await queries.set_config(connection, changed)
         after = _shown(system, changed)
         summary = f"greylisting {'on' if config.enabled else 'off'}"
-        await changes.record(connection, organization_id=None, author=principal.name, summary=summary, now=now)
+        await changes.record(
+            connection, organization_id=None, author=principal.name, summary=summary, now=now, domains=()
+        )
         await audit.record(
             connection,
             principal,

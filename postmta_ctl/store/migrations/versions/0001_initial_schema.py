@@ -227,6 +227,12 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.String(length=36), nullable=True),
         sa.Column("author", sa.String(length=320), nullable=False),
         sa.Column("summary", sa.String(length=500), nullable=False),
+        sa.Column(
+            "domains",
+            types.Json(),
+            nullable=True,
+            comment="sending domains whose part of the policy it may change; null: all",
+        ),
         sa.Column("release", sa.Integer(), nullable=True, comment="the release that took it up; null while it waits"),
         sa.Column("created_at", types.Timestamp(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_changes")),
@@ -259,6 +265,12 @@ def upgrade() -> None:
             types.Json(),
             nullable=True,
             comment="which nodes run it first, and what they are measured against",
+        ),
+        sa.Column(
+            "basis",
+            types.Json(),
+            nullable=True,
+            comment="what a release may rely on that takes over parts of it; null: nothing",
         ),
         sa.Column("published_at", types.Timestamp(), nullable=True),
         sa.Column("created_at", types.Timestamp(), nullable=False),
@@ -455,6 +467,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_domains_organization_id_name")),
     )
     op.create_index(op.f("ix_domains_next_check_at"), "domains", ["next_check_at"], unique=False)
+    op.create_index(op.f("ix_domains_status"), "domains", ["status"], unique=False)
     op.create_index(
         "uq_domains_held_name",
         "domains",
@@ -1507,6 +1520,7 @@ def downgrade() -> None:
         sqlite_where=sa.text("verified_at IS NOT NULL"),
         postgresql_where=sa.text("verified_at IS NOT NULL"),
     )
+    op.drop_index(op.f("ix_domains_status"), table_name="domains")
     op.drop_index(op.f("ix_domains_next_check_at"), table_name="domains")
     op.drop_table("domains")
     op.drop_index(
