@@ -6,7 +6,8 @@ Everything is decided here. Templates only print, and the Lua only looks up.
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
 
 import msgspec
 
@@ -58,14 +59,14 @@ class BundleTables(Struct, frozen=True):
     sources: Table
     data: Table
     providers: Table
-    domains: tuple[Table, ...]
+    domains: Sequence[Table]
     """One table for each shard, from domain name to its organization and keys."""
 
 
 def build(model: PolicyModel) -> BundleTables:
     """The tables of a bundle. The model must be free of errors (``compiler.check``); its order does not matter."""
     installation = model.installation
-    domains, pools = _domain_shards(model.domains), pools_of(model)
+    domains, pools = _Shards(model.domains), pools_of(model)
     return BundleTables(
         default_root=DEFAULT_ROOT,
         installation=_installation(installation),
@@ -201,11 +202,33 @@ def _pool_rate(vmtas: list[VirtualMta]) -> Table:
     return {"rate": str(warmup.together(warmup.allowance(limit) for limit in limits))}
 
 
-def _domain_shards(domains: tuple[SendingDomain, ...]) -> tuple[Table, ...]:
-    shards: tuple[Table, ...] = tuple({} for _ in range(shard_count(len(domains))))
-    for domain in domains:
-        shards[shard_of(domain.name, len(shards))][domain.name] = domain_entry(domain)
-    return shards
+class _Shards(Sequence[Table]):
+    """Tables that are made when they are asked for: a hundred thousand at once would be walked by each collection of
+    garbage, which makes a large policy dearer by the domain than a small one.
+    """
+
+    def __init__(self, domains: tuple[SendingDomain, ...]) -> None:
+        self._groups: list[list[SendingDomain]] = [[] for _ in range(shard_count(len(domains)))]
+        for domain in domains:
+            self._groups[shard_of(domain.name, len(self._groups))].append(domain)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, number: int) -> Table: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Table]: ...
+
+    def __getitem__(self, number: int | slice) -> Table | list[Table]:
+        if isinstance(number, slice):
+            return [_shard(group) for group in self._groups[number]]
+        return _shard(self._groups[number])
+
+
+def _shard(domains: Iterable[SendingDomain]) -> Table:
+    return {domain.name: domain_entry(domain) for domain in domains}
 
 
 def domain_entry(domain: SendingDomain) -> Table:
