@@ -22,6 +22,7 @@ class FakeNode:
 
     policy_dir: Path
     online_since: str = "2026-11-22T11:00:00.123456289Z"
+    version: str = "2026.05.12"
     running: int | None = None
     """The release it runs; None: it has not read a policy of ours."""
     stuck: bool = False
@@ -78,7 +79,7 @@ class FakeNode:
         match request.path:
             case "/api/machine-info":
                 return web.json_response(
-                    {"node_id": "n", "hostname": "h", "online_since": self.online_since, "version": "2026.05.12"}
+                    {"node_id": "n", "hostname": "h", "online_since": self.online_since, "version": self.version}
                 )
             case "/api/admin/bump-config-epoch":
                 self.bumps += 1

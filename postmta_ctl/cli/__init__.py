@@ -21,6 +21,7 @@ PLACES = {
         f"{_HERE}.serve:serve", "Run the API, the relay, ingestion and the background jobs, or some of them."
     ),
     "demo": Where(f"{_HERE}.demo:demo", "Do the whole job against the embedded sandbox node, and show it."),
+    "doctor": Where(f"{_HERE}.doctor:doctor", "Look for what is wrong with the installation, and say what to do."),
     "policy": Where(f"{_HERE}.policy:policy", "Render, prove and publish the policy of the KumoMTA nodes."),
     "explain": Where(f"{_HERE}.explain:explain", "Show why a message would go where it goes."),
     "export": Where(f"{_HERE}.state:export", "Write the configuration down."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -118,6 +119,17 @@ class KumodClient:
     async def machine_info(self, node: NodeAddress) -> MachineInfo:
         """``GET /api/machine-info``."""
         return _decode(node, await self._call(node, "GET", "/api/machine-info"), MachineInfo)
+
+    async def clock(self, node: NodeAddress) -> datetime | None:
+        """What the node's host takes for the time, to the second, by the ``Date`` of an answer (RFC 9110 §6.6.1)."""
+        headers = {"Authorization": f"Bearer {node.token}"}
+        with _translated(node, "GET /api/machine-info"):
+            async with self._pool().get(node.admin_url.rstrip("/") + "/api/machine-info", headers=headers) as response:
+                said = response.headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(said)
+        except ValueError:
+            return None
 
     async def alive(self, node: NodeAddress) -> None:
         """``GET /api/check-liveness/v1``: raises with the node's words when it does not take mail."""

@@ -42,7 +42,7 @@ async def look(system: System, row: DomainRow, vmtas: Sequence[VmtaRow]) -> list
         ("bounce_mx", bounces, _bounce_mx(resolver, bounces)),
         ("mta_sts", row.name, _mta_sts(system, row.name)),
         ("tls_rpt", row.name, _tls_reports(resolver, row.name)),
-        *(("reverse_dns", vmta.ip_address, _reverse(resolver, vmta)) for vmta in vmtas),
+        *(("reverse_dns", vmta.ip_address, reverse(resolver, vmta)) for vmta in vmtas),
     ]
     return list(await asyncio.gather(*(_bounded(*one) for one in work)))
 
@@ -195,7 +195,8 @@ async def _tls_reports(resolver: Resolver, domain: str) -> DomainCheck:
     return _check("tls_rpt", domain, transport_policies.judge_tls_reports(answer.values), action, answer.values[:5])
 
 
-async def _reverse(resolver: Resolver, vmta: VmtaRow) -> DomainCheck:
+async def reverse(resolver: Resolver, vmta: VmtaRow) -> DomainCheck:
+    """Whether the address of a vMTA has a name that leads back to it, and is what the vMTA says in EHLO."""
     address, action = vmta.ip_address, f"Have whoever gave you the address name it {vmta.ehlo_domain}."
     answer = await resolver.lookup(reverse_dns.reverse_name(address), "PTR")
     names = answer.values[: reverse_dns.MAX_NAMES]
