@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench faults e2e constraints clean
+.PHONY: help setup demo run test check bench faults e2e screenshots constraints clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -43,6 +43,9 @@ faults: setup ## Kills and other faults, at length, with a report: make faults K
 
 e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
 	$(BIN)/pytest -m kumod -q -rs tests/e2e
+
+screenshots: setup ## Pictures of the console for the documentation, by Debian's Chromium.
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 constraints: ## Pin the newest versions that pyproject.toml allows; run the tests with them before a commit.
 	rm -rf build/pins && $(PYTHON) -m venv build/pins

@@ -32,7 +32,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("vMTAs", "/console/vmtas", "vmtas:read"),
         ),
     ),
-    ("Platform", (Entry("Policy", "/console/policy", "policy:read"),)),
+    (
+        "Platform",
+        (
+            Entry("Policy", "/console/policy", "policy:read"),
+            Entry("First steps", "/console/first-steps", "nodes:write"),
+        ),
+    ),
     ("Organization", ()),
 )
 """By group, in the order of the menu; a group without entries is not shown."""

@@ -50,7 +50,8 @@ def page(
 
 def fragment(request: AnyRequest, template: str, *, status: int = 200, **more: Any) -> Page:
     """A part of a page, which the page itself asks for."""
-    return _answer(request, template, more, status=status, cookies=[])
+    shell = {"csrf": session.form_token(system_of(request), session.form_seed(request)), "errors": {}}
+    return _answer(request, template, shell | more, status=status, cookies=[])
 
 
 def _answer(request: AnyRequest, template: str, context: dict[str, Any], *, status: int, cookies: list[Cookie]) -> Page:

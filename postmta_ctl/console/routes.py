@@ -8,7 +8,18 @@ from litestar.params import FromPath
 
 from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
-from postmta_ctl.console.pages import access, domains, files, messages, overview, policy, queues, vmtas, warmup
+from postmta_ctl.console.pages import (
+    access,
+    domains,
+    files,
+    first_steps,
+    messages,
+    overview,
+    policy,
+    queues,
+    vmtas,
+    warmup,
+)
 from postmta_ctl.console.rendering import Page
 from postmta_ctl.errors import NotFound, PostMTAError
 
@@ -31,6 +42,7 @@ console = Router(
         files.asset,
         *access.PAGES,
         *overview.PAGES,
+        *first_steps.PAGES,
         *messages.PAGES,
         *queues.PAGES,
         *domains.PAGES,

@@ -114,7 +114,9 @@ async def progress(request: AnyRequest, system: TheSystem, principal: Caller, me
 async def explanation(request: AnyRequest, system: TheSystem, principal: Caller, message_id: FromPath[str]) -> Page:
     """Why it went where it went; the policy that took it in runs for this."""
     found = await past.explain(system, principal, message_id, None)
-    return fragment(request, "messages/explanation.html", found=found)
+    # The release is known once a node's record of the reception has come.
+    is_early = any(one.release is None and one.status not in TERMINAL for one in found.recipients)
+    return fragment(request, "messages/explanation.html", found=found, is_early=is_early)
 
 
 def _shown(found: Message) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from litestar import get
 from litestar.params import FromQuery
 
 from postmta_ctl.console import plots
+from postmta_ctl.console.attention import gather
 from postmta_ctl.console.guard import needs
 from postmta_ctl.console.rendering import Page, fragment, page
 from postmta_ctl.core.periods import Interval
@@ -51,6 +52,12 @@ async def fleet(request: AnyRequest, system: TheSystem, principal: Caller) -> Pa
     return fragment(request, "overview/nodes.html", **await _nodes(system, principal))
 
 
+@get("/overview/attention", opt=READ)
+async def attention(request: AnyRequest, system: TheSystem, principal: Caller) -> Page:
+    """What somebody should look at, with where it is mended."""
+    return fragment(request, "overview/attention.html", items=await gather(system, principal))
+
+
 @get("/overview/waiting", opt=needs("queues:read"))
 async def waiting(request: AnyRequest, system: TheSystem, principal: Caller) -> Page:
     """What waits now; the nodes are asked, and one may be slow."""
@@ -80,4 +87,4 @@ async def _nodes(system: System, principal: Principal) -> dict[str, Any]:
     return {"shows_nodes": shown, "nodes": await nodes.list_nodes(system) if shown else []}
 
 
-PAGES = [overview, counts, fleet, waiting]
+PAGES = [overview, counts, fleet, attention, waiting]

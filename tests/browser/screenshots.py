@@ -1,0 +1,36 @@
+"""Pictures of every page for the documentation: ``python -m tests.browser.screenshots docs/screenshots``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from postmta_ctl.console.navigation import MENU
+from tests.browser.support import chromium, photograph, stage
+from tests.serving import Service
+
+
+def pages(staged: dict[str, str]) -> dict[str, str]:
+    """Every page of the menu, and those that are reached from them."""
+    listed = {entry.title.lower().replace(" ", "-"): entry.path for _, group in MENU for entry in group}
+    return listed | staged | {"policy-release": "/console/policy/releases/2"}
+
+
+def main(folder: Path) -> None:
+    """Take them of a service with a simulated node."""
+    with tempfile.TemporaryDirectory() as data:
+        service = Service(Path(data), {})
+        try:
+            service.start()
+            service.register()
+            staged = stage(service)
+            with chromium() as browser:
+                wrong = photograph(browser, service.url, pages(staged), folder)
+        finally:
+            service.close()
+    print(*wrong, sep="\n", end="" if not wrong else "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,123 @@
+"""The product as a process, and people who look at it through Debian's Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.serving import EMAIL, PASSWORD, Service
+
+WIDTHS = {"wide": (1440, 900), "narrow": (360, 740)}
+SCHEMES = ("light", "dark")
+
+
+def missing() -> str | None:
+    """Why nothing can be looked at here; None if it can."""
+    return None if shutil.which("chromium") else "no chromium on the PATH (Debian: apt install chromium)"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window."""
+    # Chromium's own sandbox needs a user that is not root.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        yield browser
+        browser.close()
+
+
+class Person:
+    """Somebody with a window of their own; what the browser complains about is kept."""
+
+    def __init__(self, browser: Browser, url: str, width: str = "wide", scheme: Any = "light") -> None:
+        size = WIDTHS[width]
+        self.context = browser.new_context(
+            base_url=url, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        self.context.set_default_timeout(15_000)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        self.page.on("dialog", lambda box: (self.complaints.append(f"dialog {box.message}"), box.dismiss()))
+
+    def log_in(self, email: str = EMAIL, password: str = PASSWORD) -> None:
+        self.page.goto("/console/login")
+        self.fill(Email=email, Password=password)
+        self.press("Log in")
+
+    def fill(self, **fields: str) -> None:
+        """Fill fields in by their labels."""
+        for label, text in fields.items():
+            self.page.get_by_label(label.replace("_", " "), exact=True).fill(text)
+
+    def press(self, name: str) -> None:
+        """Press a button, or follow a link, by what it says."""
+        within = self.page.get_by_role("main")
+        within.get_by_role("button", name=name, exact=True).or_(
+            within.get_by_role("link", name=name, exact=True)
+        ).click()
+
+    def sees(self, text: str, seconds: float = 15) -> None:
+        self.page.get_by_text(text).first.wait_for(timeout=seconds * 1000)
+
+    def overflows(self) -> bool:
+        """Whether the page is wider than its window."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+    def settled(self) -> None:
+        """Wait until the parts of the page are there."""
+        expect(self.page.locator(".waiting, .htmx-request")).to_have_count(0, timeout=15_000)
+
+
+def photograph(browser: Browser, url: str, pages: dict[str, str], folder: Path) -> list[str]:
+    """Take a picture of each page at both widths, light and dark; what is wrong with any of them.
+
+    Args:
+        browser: Takes them.
+        url: The service, with the account that :class:`~tests.serving.Service` makes.
+        pages: Path by the name of the picture.
+        folder: Where they are written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wrong = []
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            person = Person(browser, url, width, scheme)
+            person.log_in()
+            for name, path in pages.items():
+                person.page.goto(path)
+                person.settled()
+                person.page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", animations="disabled")
+                wrong += [f"{name} {width}: it is wider than the window"] * person.overflows()
+            wrong += person.complaints
+            person.context.close()
+    return wrong
+
+
+def stage(service: Service) -> dict[str, str]:
+    """Give a service that has just started something to show; the path of each page that has it, by name."""
+    service.verified_domain("sender.test")
+    service.call("POST", "/api/v1/domains", {"domain": "a-name-that-is-rather-long.of-a-domain.sender.test"})
+    for number, more in ((1, {}), (2, {"warmup": {"schedule": "standard"}})):
+        body = {"name": f"mx{number}", "ip_address": f"192.0.2.1{number}", "ehlo_domain": f"mx{number}.sender.test"}
+        service.call("POST", "/api/v1/vmtas", body | more)
+    fates = ("ok", "ok", "ok", "bounce", "soft", "ok", "defer", "full", "complaint", "ok")
+    domains = ("gmail.com", "outlook.com", "example.org")
+    subjects = ("Your invoice 1204", "What is new in spring, a subject that is rather long and goes on & on")
+    sent = [
+        service.send(f"{fates[n % 10]}+{n}@{domains[n % 3]}", subject=subjects[n % 2], tags=[["spring"], []][n % 2])
+        for n in range(60)
+    ]
+    service.wait_for_status(sent[3], "bounced")
+    service.wait_for_status(sent[-1], "delivered")
+    held = "spring:sender@gmail.com"
+    service.call("POST", f"/api/v1/queues/{held}/hold", {"reason": "the receiver asked us to wait until Monday"})
+    return {"message": f"/console/messages/{sent[3]}", "queue-hold": f"/console/queues/hold?queue={held}"}
