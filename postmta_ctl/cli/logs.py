@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from postmta_ctl.cli.progress import progress_of
 from postmta_ctl.cli.running import with_system
 from postmta_ctl.features.ingest.importer import import_file
 from postmta_ctl.system import System
@@ -29,7 +30,9 @@ def import_logs(files: tuple[Path, ...], node: str) -> None:
 
     async def run(system: System) -> None:
         for file in files:
-            one = await import_file(system, file, node)
+            size = file.stat().st_size
+            with progress_of(f"Reading {file.name}") as bar:
+                one = await import_file(system, file, node, lambda octets: bar(octets, size))  # noqa: B023
             kept = f"{one.added} events, {one.duplicates} known"
             click.echo(f"{file}: {kept}, {one.ignored} ignored, {one.unreadable} unreadable")
 

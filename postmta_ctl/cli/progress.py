@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Report = Callable[[int, int], None]
 """Is told how much is done, of how much."""
@@ -27,3 +35,15 @@ def progress_of(what: str) -> Iterator[Report]:
             bar.update(task, completed=done, total=total, visible=True)
 
         yield report
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """The time that has passed, on the standard error while the block lasts: for work that cannot say how far it is."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(what, total=None)
+        yield

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import msgspec
 
 from postmta_ctl.app import create_system
+from postmta_ctl.cli.progress import working
 from postmta_ctl.logging import configure_logging
 from postmta_ctl.settings import load
 from postmta_ctl.store.migrate import upgrade
@@ -18,13 +20,14 @@ from postmta_ctl.system import System
 T = TypeVar("T")
 
 
-def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = True) -> T:
+def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = True, what: str = "") -> T:
     """Run an action with the real parts.
 
     Args:
         action: What to do.
         migrate: Bring an embedded database to the newest schema first; one that is a server's is left to
             ``postmta db upgrade``.
+        what: What is being done, if it may take long, for whoever waits at a terminal.
     """
     settings = load()
     # What a command has to say goes to its output; the log is for what goes wrong.
@@ -40,7 +43,8 @@ def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = Tru
             await system.kumod.close()
             await system.db.close()
 
-    return asyncio.run(run())
+    with working(what) if what else nullcontext():
+        return asyncio.run(run())
 
 
 def author() -> str:

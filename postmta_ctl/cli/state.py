@@ -10,6 +10,7 @@ from typing import Any
 import rich_click as click
 
 from postmta_ctl.cli.output import as_json, print_json
+from postmta_ctl.cli.progress import progress_of
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.declarative.steps import Step, title
@@ -66,8 +67,11 @@ def apply(file: Path, plan: bool, prune: bool, exit_code: bool, as_json: bool) -
     text, secrets = _read(file), _secrets_beside(file)
 
     async def run(system: System) -> StateChange:
-        doing = service.plan if plan else service.apply
-        return await doing(system, service.operator(author()), text, str(file), secrets, prune=prune)
+        who = service.operator(author())
+        if plan:
+            return await service.plan(system, who, text, str(file), secrets, prune=prune)
+        with progress_of("Making DKIM keys") as report:
+            return await service.apply(system, who, text, str(file), secrets, prune=prune, progress=report)
 
     done = with_system(run)
     if as_json:

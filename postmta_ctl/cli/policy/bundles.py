@@ -29,7 +29,7 @@ def render(out: Path) -> None:
 
     Example: postmta policy render --out ops/policy && git -C ops diff
     """
-    number, bundle = with_system(service.render)
+    number, bundle = with_system(service.render, what="Rendering the policy")
     bundle_folder.replace(out, bundle, number)
     click.echo(f"Wrote {len(bundle.files) + 1} files to {out}: release {number}, digest {bundle.digest}")
 
@@ -43,7 +43,7 @@ def check(as_json: bool) -> None:
 
     Example: postmta policy check
     """
-    finish_proofs(with_system(service.check).proofs, as_json)
+    finish_proofs(with_system(service.check, what="Proving the policy").proofs, as_json)
 
 
 @policy.command()

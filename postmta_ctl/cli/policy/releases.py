@@ -28,7 +28,7 @@ def plan(exit_code: bool, as_json: bool) -> None:
 
     Example: postmta policy plan --exit-code
     """
-    found = with_system(service.plan)
+    found = with_system(service.plan, what="Proving the policy")
     if as_json:
         print_json(found)
     else:
@@ -56,11 +56,13 @@ def publish(
     Example: postmta policy publish --reason "mx2 joins the pool" --canary mx-1 --watch 900
     """
     if dry_run:
-        show_publication(with_system(publishing.rehearse), as_json)
+        show_publication(with_system(publishing.rehearse, what="Proving the policy"), as_json)
         return
     wanted = bool(canary) or canary_percent is not None
     request = CanaryRequest(nodes=canary, percent=canary_percent, watch_seconds=watch) if wanted else None
-    done = with_system(lambda system: publishing.publish(system, By(author()), reason=reason, canary=request))
+    done = with_system(
+        lambda system: publishing.publish(system, By(author()), reason=reason, canary=request), what="Publishing"
+    )
     finish(done, as_json)
 
 
