@@ -34,6 +34,7 @@ from postmta_ctl.features.security.status.routes import router as security_statu
 from postmta_ctl.features.security.virus.routes import router as av_scan
 from postmta_ctl.features.sendgrid.routes import router as sendgrid
 from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
+from postmta_ctl.features.state.routes import router as state
 from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
@@ -74,6 +75,7 @@ API: list[ControllerRouterHandler] = [
     nodes,
     agents,
     policy,
+    state,
     explain,
     analytics,
     billing,

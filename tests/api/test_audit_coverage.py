@@ -30,6 +30,7 @@ UNRECORDED = {
     "spam_score_message": "looks at what it is given; the ledger is the record of what it costs",
     "virus_scan_files": "looks at what it is given; the ledger is the record of what it costs",
     "blocklists_check_dnsbl": "looks at DNS; the ledger is the record of what it costs",
+    "plan_state": "changes nothing",
     "test_webhook": "the delivery log is the record",
 }
 ELSEWHERE = ("policy_roll_back", "policy_approve", "policy_reject", "policy_promote", "policy_stop", "fix_drift")
@@ -76,6 +77,7 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
         "billing_assign_plan": {"plan": "starter"},
         "billing_upgrade_plan": {"plan": "growth"},
         "billing_downgrade_plan": {"plan": "starter"},
+        "apply_state": {"yaml": "version: 1\norganizations: {acme: {pools: {by-file: {}}}}"},
         "grant_credits": {"organization_id": ids["organization_id"], "type": "email", "amount": 1, "reason": "x"},
     }
 

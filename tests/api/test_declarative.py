@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -185,3 +186,33 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "keys" / "s1.pem").unlink()
     (tmp_path / "state.yaml").write_text(state.replace("shop.example.com:", "other.example.com:"))
     assert "keys/s1.pem cannot be read" in postmta("apply", "-f", file, status=1)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_operators_apply_files_through_the_api(client: Client, ann: dict[str, str], bob: dict[str, str]) -> None:
+    async def ask(path: str, text: str, headers: dict[str, str] = ann, **more: object) -> tuple[int, Any]:
+        answer = await client.post(f"/api/v1/state/{path}", json={"yaml": text} | more, headers=headers)
+        return answer.status_code, answer.json()
+
+    file = "version: 1\norganizations: {acme: {vmtas: {m: {ip_address: 192.0.2.1, ehlo_domain: m.example.com}}}}"
+    status, planned = await ask("plan", file)
+    assert (status, planned["applied"], planned["problems"]) == (200, False, [])
+    assert [(one["action"], one["kind"], one["name"], one["line"]) for one in planned["steps"]] == [
+        ("create", "vmta", "m", 2)
+    ]
+    assert (await ask("apply", file))[1]["applied"]
+    shown = (await client.get("/api/v1/state", headers=ann)).json()["yaml"]
+    assert (await ask("apply", shown, prune=True))[1] == {"applied": False, "steps": [], "problems": []}
+    audit = (await client.get("/api/v1/audit", headers=ann, params={"action": "vmta.created"})).json()["data"]
+    assert [one["actor"] for one in audit] == ["ann@acme.test"]
+
+    secret = "version: 1\norganizations: {acme: {domains: {a.test: {create: {dkim_keys: {s: {file: /etc/passwd}}}}}}}"
+    status, refused = await ask("apply", secret)
+    assert (status, refused["code"], refused["errors"][0]["field"]) == (409, "state_refused", "state:2")
+    assert "read by the postmta command only" in refused["errors"][0]["message"]
+    assert (await ask("plan", "a: [", bob))[0] == (await ask("apply", file, bob))[0] == 403
+    assert (await client.get("/api/v1/state", headers=bob)).status_code == 403
+    key = {"name": "k", "scopes": ["policy:read", "policy:write"]}
+    weak = (await client.post("/api/v1/api-keys", json=key, headers=ann)).json()["secret"]
+    assert (await ask("apply", file, {"X-API-Key": weak}))[1]["code"] == "missing_scope"
+    assert (await ask("plan", "- a"))[1]["problems"][0]["line"] == 1

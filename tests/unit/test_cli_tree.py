@@ -30,6 +30,7 @@ ELSEWHERE = {
     "tracking": "only recipients follow links",
     "nodes": "postmta node works on the installation itself",
     "policy": "postmta policy works on the installation itself",
+    "state": "postmta export and postmta apply work on the installation itself",
     "warmup.forecast": "postmta warmup forecast needs no API",
     "warmup.render_forecast": "postmta warmup forecast needs no API",
     "suppressions.import_csv": "postmta suppressions import sends a file in parts",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from postmta_ctl.client.groups.queues import Queues
     from postmta_ctl.client.groups.security import Security
     from postmta_ctl.client.groups.smtp_credentials import SmtpCredentials
+    from postmta_ctl.client.groups.state import StateFiles
     from postmta_ctl.client.groups.suppressions import Suppressions
     from postmta_ctl.client.groups.templates import Templates
     from postmta_ctl.client.groups.tracking import Tracking
@@ -61,6 +62,7 @@ class Everything(Group[R_co]):
     tracking: Tracking[R_co]
     nodes: Nodes[R_co]
     policy: Policy[R_co]
+    state: StateFiles[R_co]
     analytics: Analytics[R_co]
     billing: Billing[R_co]
     blocklists: DnsBlocklists[R_co]

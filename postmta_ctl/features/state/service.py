@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from postmta_ctl.core import dkim
@@ -15,9 +16,14 @@ from postmta_ctl.features.security.auto_block import ending
 from postmta_ctl.features.state import keys, present
 from postmta_ctl.features.state.carrying_out import Carrier, joined
 from postmta_ctl.features.state.keys import Pairs, Progress, Secrets
-from postmta_ctl.features.state.schemas import StateChange
+from postmta_ctl.features.state.schemas import State, StateChange, StateFile
 from postmta_ctl.store.engine import Joined
 from postmta_ctl.system import System
+
+NEEDED = ("domains:write", "vmtas:write", "ips:write", "security:write", "policy:write")
+"""What whoever applies a file must be allowed to."""
+REQUEST = "state"
+"""What a file is called that came by a request."""
 
 
 class _Undone(Exception):
@@ -57,7 +63,7 @@ async def plan(
     def pairs(step: Step) -> Pairs:
         return keys.pairs_of(step.values(), secrets, once)
 
-    desired = read_document(text, file)
+    desired = await asyncio.to_thread(read_document, text, file)
     steps = list[Step]()
     try:
         async with system.db.transaction() as connection:
@@ -91,7 +97,7 @@ async def apply(
     Raises:
         Conflict: ``state_refused``: something of the file cannot be read or done; nothing was.
     """
-    desired = read_document(text, file)
+    desired = await asyncio.to_thread(read_document, text, file)
     expected = difference((await _present(system)).things, desired, prune=prune)
     _require_fine(desired)
     ready = await keys.make(expected, secrets, progress)
@@ -107,6 +113,43 @@ async def apply(
     if any(step.kind == RULE.name and step.action == "delete" for step in steps):
         await ending.tell_nodes(system)
     return _shown(desired, steps, applied=bool(steps))
+
+
+async def shown(system: System, principal: Principal) -> State:
+    """The state, for an operator.
+
+    Raises:
+        PermissionDenied: The principal is none.
+    """
+    _require_scopes(principal, "policy:read")
+    return State(yaml=await export(system))
+
+
+async def plan_by_request(system: System, principal: Principal, data: StateFile) -> StateChange:
+    """As :func:`plan`, for an operator who is elsewhere: nothing of this host is read for the file.
+
+    Raises:
+        PermissionDenied: The principal is none, or may not do all that a file can ask for.
+    """
+    _require_scopes(principal, *NEEDED)
+    return await plan(system, principal, data.yaml, REQUEST, keys.no_secrets, prune=data.prune)
+
+
+async def apply_by_request(system: System, principal: Principal, data: StateFile) -> StateChange:
+    """As :func:`apply`, for an operator who is elsewhere: nothing of this host is read for the file.
+
+    Raises:
+        PermissionDenied: The principal is none, or may not do all that a file can ask for.
+        Conflict: ``state_refused``.
+    """
+    _require_scopes(principal, *NEEDED)
+    return await apply(system, principal, data.yaml, REQUEST, keys.no_secrets, prune=data.prune)
+
+
+def _require_scopes(principal: Principal, *scopes: str) -> None:
+    # The scopes of operators cannot be had by others; a key may have fewer than its maker.
+    for one in scopes:
+        principal.require(one)
 
 
 async def _present(system: System) -> present.Present:
