@@ -84,3 +84,8 @@ def tone(status: str) -> str:
 def as_json(value: object) -> str:
     """For an attribute that a script reads; the template escapes it."""
     return msgspec.json.encode(value).decode()
+
+
+def pretty(value: object) -> str:
+    """JSON for people to read."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

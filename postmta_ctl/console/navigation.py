@@ -30,6 +30,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Domains", "/console/domains", "domains:read"),
             Entry("vMTAs", "/console/vmtas", "vmtas:read"),
+            Entry("Suppressions", "/console/suppressions", "suppressions:read"),
+            Entry("Webhooks", "/console/webhooks", "webhooks:read"),
         ),
     ),
     (
@@ -39,7 +41,14 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("First steps", "/console/first-steps", "nodes:write"),
         ),
     ),
-    ("Organization", ()),
+    (
+        "Organization",
+        (
+            Entry("API keys", "/console/keys", "api_keys:read"),
+            Entry("Users", "/console/users", "users:read"),
+            Entry("Audit log", "/console/audit", "audit:read"),
+        ),
+    ),
 )
 """By group, in the order of the menu; a group without entries is not shown."""
 

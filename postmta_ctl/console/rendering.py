@@ -144,6 +144,7 @@ def environment() -> Environment:
         "words": filters.words,
         "tone": filters.tone,
         "json": filters.as_json,
+        "pretty": filters.pretty,
         "time": _time,
     }
     made.globals |= {"asset": asset_path, "counted": filters.counted, "with_query": with_query, "same": _same}

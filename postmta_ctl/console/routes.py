@@ -10,15 +10,19 @@ from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
 from postmta_ctl.console.pages import (
     access,
+    audit,
     domains,
     files,
     first_steps,
     messages,
     overview,
+    people,
     policy,
     queues,
+    suppressions,
     vmtas,
     warmup,
+    webhooks,
 )
 from postmta_ctl.console.rendering import Page
 from postmta_ctl.errors import NotFound, PostMTAError
@@ -49,6 +53,10 @@ console = Router(
         *vmtas.PAGES,
         *warmup.PAGES,
         *policy.PAGES,
+        *suppressions.PAGES,
+        *webhooks.PAGES,
+        *people.PAGES,
+        *audit.PAGES,
         nowhere,
     ],
     guards=[guard],
