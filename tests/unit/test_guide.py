@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
+import rich_click as click
+from litestar import Litestar
 
 from postmta_ctl import errors
+from postmta_ctl.cli import cli
 from postmta_ctl.core.event_types import EVENT_TYPES, TEST
 from postmta_ctl.features.docs import guide, reference
-from postmta_ctl.settings import TABLES, Settings
+from postmta_ctl.features.docs.document import describe
+from postmta_ctl.settings import TABLES, Settings, load
 from tests.conftest import Client
 
 ROOT = Path(__file__).parents[2]
@@ -88,3 +93,52 @@ async def test_every_page_is_served_and_loads_only_what_is_served_here(client: C
         assert not re.search(r"<script|style=|\son\w+=", answer.text)
     assert (await client.get("/docs/guide/..%2fREADME")).status_code == 404
     assert (await client.get("/docs/guide.css")).headers["content-type"].startswith("text/css")
+
+
+def written() -> dict[str, str]:
+    """Pages that are written by hand, as the reader finds them."""
+    names = [path for path in DOCS.glob("*.md") if path.stem not in reference.pages()]
+    return {path.name: path.read_text(encoding="utf-8") for path in [*names, ROOT / "README.md"]}
+
+
+def test_operations_that_are_named_exist(application: Litestar) -> None:
+    paths = {re.sub(r"{\w+}", "*", path): item for path, item in describe(application)["paths"].items()}
+    wrong = []
+    for page, text in written().items():
+        for method, path in re.findall(r"`(GET|POST|PUT|DELETE) (/(?:api|health|metrics)[^\s`?]*)", text):
+            shape = re.sub(r"{\w+}", "*", path)
+            known = paths.get(shape) or next(
+                (item for one, item in paths.items() if re.fullmatch(one.replace("*", "[^/]+"), shape)), {}
+            )
+            if method.lower() not in known:
+                wrong.append(f"{page}: {method} {path}")
+    assert wrong == []
+
+
+def test_commands_that_are_named_exist() -> None:
+    wrong = []
+    for page, text in written().items():
+        for line in re.findall(r"(?:^|[`$#] )postmta ([a-z][^`\n#|&;]*)", text, re.MULTILINE):
+            words, command = line.split(), cli
+            while words and isinstance(command, click.Group) and words[0] in command.commands:
+                command = command.commands[words.pop(0)]
+            known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+            wrong += [f"{page}: {line}: {word}" for word in words if word.startswith("--") and word not in known]
+            if isinstance(command, click.Group) and words and not words[0].startswith("-"):
+                wrong.append(f"{page}: no command {line}")
+    assert wrong == []
+
+
+def test_settings_in_examples_are_ones(tmp_path: Path) -> None:
+    pages = [text for page, text in written().items() if page in ("README.md", "installing.md")]
+    blocks = [block for text in pages for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)]
+    assert len(blocks) >= 4
+    for block in blocks:
+        (tmp_path / "postmta.toml").write_text(block, encoding="utf-8")
+        load({"POSTMTA_CONFIG": str(tmp_path / "postmta.toml")})
+
+
+def test_python_in_examples_compiles() -> None:
+    for page, text in written().items():
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            compile(block, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
