@@ -112,21 +112,32 @@ def test_operations_that_are_named_exist(application: Litestar) -> None:
             )
             if method.lower() not in known:
                 wrong.append(f"{page}: {method} {path}")
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
+
+
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that the words begin with, and the others."""
+    command: click.Command = cli
+    while words and isinstance(command, click.Group):
+        try:
+            _, inner, rest = command.resolve_command(click.Context(command), words)
+        except click.UsageError:
+            break
+        assert inner is not None
+        command, words = inner, rest
+    return command, words
 
 
 def test_commands_that_are_named_exist() -> None:
     wrong = []
     for page, text in written().items():
         for line in re.findall(r"(?:^|[`$#] )postmta ([a-z][^`\n#|&;]*)", text, re.MULTILINE):
-            words, command = line.split(), cli
-            while words and isinstance(command, click.Group) and words[0] in command.commands:
-                command = command.commands[words.pop(0)]
+            command, words = command_of(line.split())
             known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
             wrong += [f"{page}: {line}: {word}" for word in words if word.startswith("--") and word not in known]
             if isinstance(command, click.Group) and words and not words[0].startswith("-"):
                 wrong.append(f"{page}: no command {line}")
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_settings_in_examples_are_ones(tmp_path: Path) -> None:
