@@ -6,7 +6,7 @@ from collections import Counter
 
 import rich_click as click
 
-from postmta_ctl.cli.output import as_json, print_json
+from postmta_ctl.cli.output import as_json, print_json, printable
 from postmta_ctl.cli.progress import progress_of
 from postmta_ctl.cli.running import with_system
 from postmta_ctl.errors import ConfigurationError
@@ -55,8 +55,8 @@ def _examine(port_25: str | None) -> list[Finding]:
 def _show(found: list[Finding]) -> None:
     for one in found:
         mark, color = _MARKS[one.level]
-        click.echo(f"{click.style(mark, fg=color)} {one.check} {one.subject}: {one.found}")
+        click.echo(f"{click.style(mark, fg=color)} {one.check} {one.subject}: {printable(one.found)}")
         if one.todo:
-            click.echo(f"     -> {one.todo}")
+            click.echo(f"     -> {printable(one.todo)}")
     counts = Counter(one.level for one in found)
     click.echo(f"{counts['ok']} good, {counts['warning']} warnings, {counts['error']} errors.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import rich_click as click
 
-from postmta_ctl.cli.output import as_json, print_json
+from postmta_ctl.cli.output import as_json, print_json, printable
 from postmta_ctl.cli.progress import progress_of
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.core.errors import InputError
@@ -119,17 +119,17 @@ def _secrets_beside(file: Path) -> Secrets:
 def _show(done: StateChange) -> None:
     for step in done.steps:
         mark, color = _MARKS[step.action]
-        click.secho(f"{mark} {step.action} {title(step)}", fg=color)
+        click.secho(f"{mark} {step.action} {printable(title(step))}", fg=color)
         for one in step.changes if step.action != "delete" else ():
             was = "" if step.action == "create" else f"{_text(one.before)} -> "
             click.echo(f"    {one.field}: {was}{_text(one.after)}")
     for problem in done.problems:
-        click.echo(str(problem), err=True)
+        click.echo(printable(str(problem)), err=True)
     click.echo(_summary(done.steps, done))
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return printable(json.dumps(value, ensure_ascii=False))
 
 
 def _summary(steps: list[Step], done: StateChange) -> str:

@@ -7,8 +7,14 @@ import rich_click as click
 from postmta_ctl.cli.output import as_json, print_json, print_table
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.features.auth import service
+from postmta_ctl.features.auth.principal import ROLES
 from postmta_ctl.features.auth.schemas import Registered
+from postmta_ctl.features.importing.service import principal_of
+from postmta_ctl.features.users import invitations
 from postmta_ctl.features.users import service as users
+from postmta_ctl.features.users.profile import Role
+from postmta_ctl.features.users.schemas import InvitationCreate, InvitationCreated
+from postmta_ctl.system import System
 
 
 @click.group()
@@ -41,6 +47,26 @@ def operator(email: str, revoke: bool) -> None:
     """
     with_system(lambda system: users.set_operator(system, email, is_operator=not revoke, actor=author()))
     click.echo(f"{email} is {'no longer' if revoke else 'now'} an operator.")
+
+
+@user.command()
+@click.argument("email")
+@click.option("--organization", metavar="SLUG", help="Into which; the only one there is when absent.")
+@click.option("--role", default="owner", show_default=True, type=click.Choice(list(ROLES)))
+def invite(email: str, organization: str | None, role: Role) -> None:
+    """Invite somebody into an organization, such as the first owner of one that a file has made.
+
+    Prints the token that registering takes, this once.
+
+    Example: postmta user invite ann@example.com --organization acme
+    """
+
+    async def run(system: System) -> InvitationCreated:
+        principal = await principal_of(system, organization, author())
+        return await invitations.invite(system, principal, InvitationCreate(email=email, role=role))
+
+    made = with_system(run)
+    click.echo(f"Token of the invitation, good until {made.invitation.expires_at:%Y-%m-%d %H:%M} UTC: {made.token}")
 
 
 def _cells(one: Registered) -> tuple[object, ...]:

@@ -64,6 +64,9 @@ def test_from_a_domain_to_a_message_and_its_queue(postmta: Shell) -> None:
     )
     assert postmta.json("messages", "show", sent["id"])["subject"] == "From <b>"
     assert "From <b>" in postmta("messages", "list", "--to", "ok@example.org")
+    hidden = "\x9b31mred \u202e \u200b"
+    postmta("messages", "send", "--data", json.dumps(message | {"subject": hidden}))
+    assert r"\x9b31mred \u202e \u200b" in postmta("messages", "list")
     textless = ("messages", "send", "--from", "a@sender.test", "--to", "b@example.org")
     assert "a message needs text or html" in postmta(*textless, status=1)
     assert postmta.json("queues", "hold", "sender@example.org", "--reason", "wait")["hold"]["reason"] == "wait"

@@ -183,6 +183,7 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
     assert "Done: " in postmta("apply", "-f", file)
     exported = yaml.safe_load(postmta("export"))
     assert exported["organizations"]["acme"]["pools"] == yaml.safe_load(state)["organizations"]["acme"]["pools"]
+    assert "Token of the invitation" in postmta("user", "invite", "ann@acme.test", "--organization", "acme")
     (tmp_path / "keys" / "s1.pem").unlink()
     (tmp_path / "state.yaml").write_text(state.replace("shop.example.com:", "other.example.com:"))
     assert "keys/s1.pem cannot be read" in postmta("apply", "-f", file, status=1)

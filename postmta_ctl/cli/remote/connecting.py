@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import rich_click as click
 
 from postmta_ctl.cli import NO_ANSWER
+from postmta_ctl.cli.output import printable
 from postmta_ctl.client import ApiError, Client, ClientError
 from postmta_ctl.core.ids import is_id
 
@@ -56,14 +57,14 @@ def connected(url: str, api_key: str | None) -> Iterator[Client]:
         with Client(url, api_key, timeout=TIMEOUT) as client:
             yield client
     except ApiError as error:
-        click.echo(f"postmta: {error}", err=True)
+        click.echo(printable(f"postmta: {error}"), err=True)
         for one in error.errors:
-            click.echo(f"  {one.field}: {one.message}", err=True)
+            click.echo(printable(f"  {one.field}: {one.message}"), err=True)
         if error.status == UNAUTHENTICATED and not api_key:
             click.echo("Set POSTMTA_API_KEY, or give --api-key.", err=True)
         raise SystemExit(1) from None
     except ClientError as error:
-        click.echo(f"postmta: {url}: {error}", err=True)
+        click.echo(printable(f"postmta: {url}: {error}"), err=True)
         raise SystemExit(NO_ANSWER) from None
 
 
