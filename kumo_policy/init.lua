@@ -22,6 +22,7 @@ local providers = require 'postmta.providers'
 local queues = require 'postmta.queues'
 local reception = require 'postmta.reception'
 local release = require 'postmta.release'
+local shaping = require 'postmta.shaping'
 local startup = require 'postmta.startup'
 local submission = require 'postmta.submission'
 local validate = require 'postmta.validate'
@@ -41,6 +42,7 @@ function M.start(bundle)
   bundle.greylist = greylisting.new(bundle)
   bundle.gateway = gateway.new(bundle)
   bundle.provider = providers.new(bundle)
+  bundle.shaping_of = shaping.new(bundle)
   bundle.warmup = warmup.new(bundle)
   bundle.live = live.new(bundle)
   bundle.submission = submission.new(bundle)

@@ -67,6 +67,22 @@ function M.new(bundle)
     end
   end
 
+  local function check_limits(rules)
+    for _, kind in ipairs { 'maintained', 'providers', 'domains' } do
+      for name, limits in pairs(rules[kind] or {}) do
+        try('limits of ' .. name, kumo.make_egress_path, limits)
+      end
+    end
+  end
+
+  local function check_shaping()
+    check_limits(bundle.shaping)
+    for organization, rules in pairs(bundle.shaping.organizations) do
+      expect(bundle.tenants[organization], string.format('shaping of no organization %s', organization))
+      check_limits(rules)
+    end
+  end
+
   local function check_relay_domains()
     for name in pairs(bundle.installation.relay_domains) do
       try('queue of relay domain ' .. name, kumo.invoke_get_queue_config, name)
@@ -79,6 +95,7 @@ function M.new(bundle)
     check_tenants()
     check_domains()
     check_relay_domains()
+    check_shaping()
     try('acl.toml', kumo.aaa.load_acl_map, bundle.root .. '/acl.toml')
     try('manifest.json', bundle.release)
     try('log hook queue', kumo.invoke_get_queue_config, log_hook.QUEUE)

@@ -18,12 +18,14 @@ from postmta_ctl.compiler.model import (
     Listener,
     PolicyModel,
     SendingDomain,
+    ShapingRule,
     Struct,
     VirtualMta,
 )
 from postmta_ctl.compiler.names import shard_count, shard_of, source_name, tenant_name
 from postmta_ctl.compiler.pools import Entry, pools_of
 from postmta_ctl.core.providers import BY_DOMAIN, BY_HOST
+from postmta_ctl.core.shaping import MAINTAINED
 
 Table = dict[str, Any]
 
@@ -59,6 +61,7 @@ class BundleTables(Struct, frozen=True):
     sources: Table
     data: Table
     providers: Table
+    shaping: Table
     domains: Sequence[Table]
     """One table for each shard, from domain name to its organization and keys."""
 
@@ -88,6 +91,7 @@ def build(model: PolicyModel) -> BundleTables:
         sources={tenant_name(each.organization, each.name): _source_options(each) for each in model.vmtas},
         data={"domains": {"shards": len(domains)}},
         providers={"domains": BY_DOMAIN, "hosts": BY_HOST},
+        shaping=_shaping(model.shaping),
         domains=domains,
     )
 
@@ -183,6 +187,19 @@ def _weights(entries: list[Entry]) -> Table:
     """By source; nothing where all are alike, as KumoMTA takes it then."""
     found = {_source(each.vmta): each.weight for each in entries}
     return found if len(set(found.values())) > 1 else {}
+
+
+def _shaping(rules: tuple[ShapingRule, ...]) -> Table:
+    organizations: dict[str, Table] = {}
+    everybody: Table = {"providers": {}, "domains": {}}
+    for rule in rules:
+        table = everybody
+        if rule.organization is not None:
+            table = organizations.setdefault(rule.organization, {"providers": {}, "domains": {}})
+        kind, target = ("providers", rule.provider) if rule.provider is not None else ("domains", rule.domain)
+        table[kind][target] = rule.limits.options()
+    maintained = {provider: each.limits.options() for provider, each in MAINTAINED.items()}
+    return everybody | {"maintained": maintained, "organizations": organizations}
 
 
 def _tenants(pools: dict[str, list[Entry]]) -> Table:

@@ -15,6 +15,7 @@ import msgspec
 
 from postmta_ctl.compiler import formats
 from postmta_ctl.compiler.check_pools import pool_problems
+from postmta_ctl.compiler.check_shaping import shaping_problems
 from postmta_ctl.compiler.model import Greylisting, Installation, Listener, PolicyModel, SendingDomain, VirtualMta
 from postmta_ctl.compiler.names import SLUG
 
@@ -49,6 +50,7 @@ def check(model: PolicyModel) -> list[Finding]:
         *(finding for domain in model.domains for finding in _domain(domain)),
         *_references(model),
         *_pools(model),
+        *(Finding(**problem._asdict()) for problem in shaping_problems(model)),
     ]
     return sorted(findings, key=lambda each: (each.severity, each.where, each.code))
 

@@ -72,6 +72,11 @@ def is_rate(value: str) -> bool:
     return match is not None and int(re.sub("[_,]", "", match[1])) > 0
 
 
+def is_daily(value: str) -> bool:
+    """Whether a throttle is one of days: its bucket is filled again while the first day lasts."""
+    return re.search(r"/[0-9]*d", value) is not None
+
+
 def is_duration(value: str) -> bool:
     """A span of time as KumoMTA reads it, such as ``1h 30m`` or ``3 days``."""
     return _DURATION.match(value) is not None

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from postmta_ctl.core.shaping import Limits
+
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the model: immutable, compared by value."""
@@ -152,6 +154,18 @@ class Pool(Struct, frozen=True):
     """What mail that chooses none leaves from; without one, that is all vMTAs."""
 
 
+class ShapingRule(Struct, frozen=True, kw_only=True):
+    """Limits of one vMTA towards a provider, or else towards a domain."""
+
+    organization: str | None = None
+    """Slug of the one whose vMTAs it is for; none: all."""
+    provider: str | None = None
+    """Name of ``core.providers``."""
+    domain: str | None = None
+    """Of recipients, A-label form, lower case."""
+    limits: Limits
+
+
 class Organization(Struct, frozen=True):
     """A KumoMTA tenant."""
 
@@ -167,3 +181,4 @@ class PolicyModel(Struct, frozen=True):
     vmtas: tuple[VirtualMta, ...] = ()
     pools: tuple[Pool, ...] = ()
     domains: tuple[SendingDomain, ...] = ()
+    shaping: tuple[ShapingRule, ...] = ()

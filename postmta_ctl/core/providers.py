@@ -100,6 +100,8 @@ _HOSTS = {
 
 BY_DOMAIN = {domain: name for name, domains in _DOMAINS.items() for domain in domains.split()}
 BY_HOST = {host: name for name, hosts in _HOSTS.items() for host in hosts.split()}
+NAMES = frozenset(_DOMAINS) | frozenset(_HOSTS)
+"""Every provider that is told from the others."""
 """Provider by domain, and by what the name of a mail exchanger ends in."""
 PROVIDERS = frozenset({OTHER, *_DOMAINS, *_HOSTS})
 """Every name that this table can give, and the one of everybody else."""

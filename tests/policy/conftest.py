@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,12 @@ def private_keys() -> dict[str, Any]:
         "rsa-sha256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
         "ed25519-sha256": ed25519.Ed25519PrivateKey.generate(),
     }
+
+
+@pytest.fixture
+def fleet_of(tmp_path: Path) -> Callable[[PolicyModel], Fleet]:
+    """A node of another model; its keys are empty files."""
+    return lambda model: Fleet(tmp_path, render(model), dict.fromkeys((key.algorithm for key in KEYS), b""))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import msgspec
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
 from postmta_ctl.compiler.names import shard_file
+from postmta_ctl.core.shaping import Limits
 from postmta_ctl.luavm.errors import PolicyError
 from postmta_ctl.luavm.tables import read_table
 
@@ -90,6 +91,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fence: bool
 
 
+class Rules(Table, frozen=True):
+    """Limits by what they are towards."""
+
+    providers: dict[str, Limits] = {}
+    domains: dict[str, Limits] = {}
+
+
+class Shaping(Rules, frozen=True, kw_only=True):
+    """``generated/shaping.lua``."""
+
+    maintained: dict[str, Limits]
+    organizations: dict[str, Rules]
+
+
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """The tables and shards of a bundle."""
 
@@ -99,6 +114,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     pools: dict[str, tuple[str, ...]]
     weights: dict[str, dict[str, int]]
     sources: dict[str, Source]
+    shaping: Shaping
     data: Data
     domains: dict[str, Domain] = {}
     files: dict[str, str] = {}

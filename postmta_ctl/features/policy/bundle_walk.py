@@ -14,7 +14,10 @@ from typing import Any
 from postmta_ctl.compiler import formats
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
+from postmta_ctl.compiler.check_shaping import limit_problems
 from postmta_ctl.compiler.names import parse_source, parse_tenant, shard_file, shard_of
+from postmta_ctl.core.providers import NAMES
+from postmta_ctl.core.shaping import Limits
 from postmta_ctl.features.policy.bundle_contents import MAX_SHARDS, Contents, Domain, Source, expected_shards, read
 from postmta_ctl.features.policy.bundle_files import file_problems
 from postmta_ctl.luavm.formats import parse_throttle
@@ -43,6 +46,7 @@ def _contents(bundle: Bundle, contents: Contents) -> Iterator[Finding]:
     yield from _sources(contents)
     yield from _path("generated/installation.lua: path", contents.installation.path)
     yield from _hosts(contents)
+    yield from _shaping(contents)
     yield from _listeners(contents)
     yield from _shards(bundle, contents)
     for name, domain in contents.domains.items():
@@ -164,6 +168,32 @@ def _named_rate(where: str, option: str, key: str, rate: object, source: str | N
     if spec.period >= 86400 and spec.max_burst is None:
         message = f"{option} {key!r}: {rate} without max_burst lets twice as much out on its first day"
         yield Finding(code="no-max-burst", message=message, where=where)
+
+
+def _shaping(contents: Contents) -> Iterator[Finding]:
+    shaping = contents.shaping
+    everybody = {"maintained": shaping.maintained, "providers": shaping.providers, "domains": shaping.domains}
+    yield from _rules("generated/shaping.lua", everybody)
+    for organization, rules in shaping.organizations.items():
+        where = f"generated/shaping.lua: {organization}"
+        if organization not in contents.tenants:
+            message = f"there is no organization {organization}"
+            yield Finding(code="unknown-organization", message=message, where=where)
+        yield from _rules(where, {"providers": rules.providers, "domains": rules.domains})
+
+
+def _rules(where: str, tables: Mapping[str, Mapping[str, Limits]]) -> Iterator[Finding]:
+    for kind, rules in tables.items():
+        for target, limits in rules.items():
+            place = f"{where}: {kind} {target}"
+            if kind == "domains" and not formats.is_host(target):
+                message = "not a domain in lower case and A-label form"
+                yield Finding(code="bad-domain", message=message, where=place)
+            elif kind != "domains" and target not in NAMES:
+                message = f"there is no provider {target}: nothing would come under it"
+                yield Finding(code="unknown-provider", message=message, where=place)
+            for problem in limit_problems(place, limits.options()):
+                yield Finding(**problem._asdict())
 
 
 def _hosts(contents: Contents) -> Iterator[Finding]:

@@ -21,4 +21,5 @@ require('postmta').start {
   sources = require 'generated.sources',
   data = require 'generated.data',
   providers = require 'generated.providers',
+  shaping = require 'generated.shaping',
 }

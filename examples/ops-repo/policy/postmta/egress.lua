@@ -78,14 +78,19 @@ function M.new(bundle)
       return kumo.make_egress_path { connection_limit = 4, max_ready = 80000, refresh_strategy = 'Epoch' }
     end
     local vmta = vmta_of(source_name)
-    local own, rates = vmta and vmta.path or {}, nil
-    if vmta and vmta.warming then
-      -- A smart host is one site for all domains, and so one path: whose mail it is cannot be told apart there.
-      local provider = bundle.installation.queue.protocol and providers.OTHER or bundle.provider(routing_domain, site)
-      rates = bundle.warmup.rates(source_name:match '^(.+)%.r%d+$', provider)
+    if not vmta then
+      return kumo.make_egress_path(merged(bundle.installation.path, { refresh_strategy = 'Epoch' }))
     end
-    local settled = { refresh_strategy = 'Epoch', additional_source_selection_rates = rates }
-    return kumo.make_egress_path(merged(own, bundle.installation.path, settled))
+    local name = source_name:match '^(.+)%.r%d+$'
+    -- A smart host is one site for all domains, and so one path: whose mail it is cannot be told apart there.
+    local by_mx = not bundle.installation.queue.protocol
+    local provider = by_mx and bundle.provider(routing_domain, site) or providers.OTHER
+    local settled = { refresh_strategy = 'Epoch', provider_name = provider ~= providers.OTHER and provider or nil }
+    if vmta.warming then
+      settled.additional_source_selection_rates = bundle.warmup.rates(name, provider)
+    end
+    local limits = by_mx and bundle.shaping_of(name, routing_domain, provider) or bundle.installation.path
+    return kumo.make_egress_path(merged(vmta.path, limits, settled))
   end
 
   return E

@@ -1,0 +1,38 @@
+-- Rendered by PostMTA. Limits of one vMTA towards providers and domains, as kumo.make_egress_path takes them: what is
+-- maintained for all installations, then the rules of this one's operators, for all and for single organizations.
+return {
+  domains = {},
+  maintained = {
+    comcast = {
+      connection_limit = 20,
+      max_deliveries_per_connection = 100,
+      max_recipients_per_batch = 100,
+    },
+    free = { connection_limit = 2, max_deliveries_per_connection = 50 },
+    freenet = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    gmail = { connection_limit = 20, max_deliveries_per_connection = 100 },
+    gmx = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    icloud = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    ionos = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    laposte = { connection_limit = 2, max_deliveries_per_connection = 50 },
+    libero = { connection_limit = 2, max_deliveries_per_connection = 50 },
+    ["mail.com"] = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    ["mail.ru"] = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    naver = { connection_limit = 3, max_deliveries_per_connection = 20 },
+    netease = { connection_limit = 3, max_deliveries_per_connection = 20 },
+    onet = { connection_limit = 3, max_deliveries_per_connection = 50 },
+    orange = { connection_limit = 2, max_deliveries_per_connection = 100 },
+    outlook = { connection_limit = 20, max_deliveries_per_connection = 100 },
+    qq = { connection_limit = 3, max_deliveries_per_connection = 20 },
+    seznam = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    sfr = { connection_limit = 2, max_deliveries_per_connection = 50 },
+    ["t-online"] = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    ["web.de"] = { connection_limit = 5, max_deliveries_per_connection = 50 },
+    wp = { connection_limit = 3, max_deliveries_per_connection = 50 },
+    yahoo = { connection_limit = 10, max_deliveries_per_connection = 20 },
+    ["yahoo-japan"] = { connection_limit = 3, max_deliveries_per_connection = 20 },
+    yandex = { connection_limit = 5, max_deliveries_per_connection = 50 },
+  },
+  organizations = {},
+  providers = {},
+}
