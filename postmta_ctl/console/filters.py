@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from postmta_ctl.core.money import Money
+
 NOTHING = "\u2013"
 """A dash, where there is no value."""
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -30,6 +32,11 @@ def number(value: float | None) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """``12.5 %`` for 0.125."""
     return NOTHING if share is None else f"{share * 100:.{digits}f} %"
+
+
+def money(minor: int, currency: str) -> str:
+    """``49.00 EUR`` for 4900."""
+    return str(Money(minor=minor, currency=currency))
 
 
 def octets(size: int) -> str:

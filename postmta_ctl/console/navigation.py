@@ -23,6 +23,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Overview", "/console", "analytics:read"),
             Entry("Messages", "/console/messages", "messages:read"),
             Entry("Queues", "/console/queues", "queues:read"),
+            Entry("Analytics", "/console/analytics", "analytics:read"),
         ),
     ),
     (
@@ -46,6 +47,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("API keys", "/console/keys", "api_keys:read"),
             Entry("Users", "/console/users", "users:read"),
+            Entry("Credits", "/console/credits", "credits:read"),
+            Entry("Billing", "/console/billing", "billing:read"),
             Entry("Audit log", "/console/audit", "audit:read"),
         ),
     ),

@@ -145,6 +145,7 @@ def environment() -> Environment:
         "tone": filters.tone,
         "json": filters.as_json,
         "pretty": filters.pretty,
+        "money": filters.money,
         "time": _time,
     }
     made.globals |= {"asset": asset_path, "counted": filters.counted, "with_query": with_query, "same": _same}

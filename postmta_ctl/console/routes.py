@@ -10,7 +10,9 @@ from postmta_ctl.console import failures
 from postmta_ctl.console.guard import OPEN, guard
 from postmta_ctl.console.pages import (
     access,
+    analytics,
     audit,
+    credits,
     domains,
     files,
     first_steps,
@@ -56,6 +58,8 @@ console = Router(
         *suppressions.PAGES,
         *webhooks.PAGES,
         *people.PAGES,
+        *analytics.PAGES,
+        *credits.PAGES,
         *audit.PAGES,
         nowhere,
     ],
