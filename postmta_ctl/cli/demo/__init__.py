@@ -41,6 +41,6 @@ def demo(data_dir: Path, port: int, serve: bool, keep: bool) -> None:
         account = scenario.set_up(screen, api, server)
         as_meant = serve or scenario.send_and_watch(screen, api, server, account)
         if serve or keep:
-            screen.invitation(server.url, account.api_key)
+            screen.invitation(server.url, account.api_key, f"{account.email} with {account.password}")
             server.wait()
     sys.exit(0 if as_meant else 1)

@@ -89,11 +89,12 @@ class Screen:
         """The end."""
         self.title("Every message met the fate that was meant for it." if as_meant else "Not as meant: see the table.")
 
-    def invitation(self, url: str, api_key: str) -> None:
+    def invitation(self, url: str, api_key: str, account: str) -> None:
         """How to go on by hand."""
         body = '{"from":"news@co.com","to":["ok@example.org"],"subject":"Hello","text":"Hi"}'
         self.title("Ready. Stop with Ctrl-C.")
         self.step(f"URL      {url}    (OpenAPI: {url}/openapi.json)")
+        self.step(f"Console  {url}/console    (log in as {account})")
         self.step(f"API key  {api_key}")
         self._console.print(f"\nexport KEY={api_key}", markup=False)
         auth = '-H "X-API-Key: $KEY"'

@@ -74,6 +74,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+_LARGEST = 2**31 - 1
+"""What a number of a release may be."""
 _RECENT_EVENTS = 50_000
 """As many events say how mail went before a canary: bounded, however many are kept."""
 _CHANGE = select(*(policy_changes.c[name] for name in ChangeRow.__struct_fields__))
@@ -179,7 +181,9 @@ async def attempts(connection: AsyncConnection, nodes: Collection[str], *, after
 
 
 async def by_number(connection: AsyncConnection, number: int) -> ReleaseRow | None:
-    """The release of this number."""
+    """The release of this number, which may be larger than the database has numbers."""
+    if number > _LARGEST:
+        return None
     return _row(await connection.execute(_RELEASE.where(releases.c.number == number)))
 
 
@@ -187,7 +191,7 @@ async def page(connection: AsyncConnection, *, before: int | None, limit: int) -
     """Releases below a number, newest first."""
     query = _RELEASE.order_by(releases.c.number.desc()).limit(limit)
     if before is not None:
-        query = query.where(releases.c.number < before)
+        query = query.where(releases.c.number < min(before, _LARGEST))
     return [_release(row) for row in (await connection.execute(query)).mappings()]
 
 
