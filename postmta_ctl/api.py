@@ -33,6 +33,7 @@ from postmta_ctl.features.security.spam.routes import router as spam_score
 from postmta_ctl.features.security.status.routes import router as security_status
 from postmta_ctl.features.security.virus.routes import router as av_scan
 from postmta_ctl.features.sendgrid.routes import router as sendgrid
+from postmta_ctl.features.shaping.routes import router as shaping
 from postmta_ctl.features.smtp_credentials.routes import router as smtp_credentials
 from postmta_ctl.features.state.routes import router as state
 from postmta_ctl.features.suppressions.routes import router as suppressions
@@ -63,6 +64,7 @@ API: list[ControllerRouterHandler] = [
     warmup,
     ips,
     pools,
+    shaping,
     messages,
     sendgrid,
     queues,

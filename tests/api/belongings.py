@@ -53,6 +53,10 @@ async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder
         "domain_id": domains[0]["id"],
         "vmta_id": await made("/vmtas", vmta),
         "ip_id": await made("/ips", {"ip_address": "192.0.2.11", "organization": "acme"}),
+        "shaping_id": await made(
+            "/shaping",
+            {"kind": "provider", "target": "yahoo", "limits": {"connection_limit": 5}, "organization": "acme"},
+        ),
         "pool_id": await made("/pools", {"name": "news", "members": [{"vmta": "mx1"}]}),
         "message_id": await made("/messages/send", message),
         "suppression_id": await made("/suppressions", {"address": "gone@example.org", "reason": "manual"}),

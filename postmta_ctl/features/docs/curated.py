@@ -52,6 +52,13 @@ REQUESTS: dict[str, Any] = {
     "scan_files": {
         "files": [{"filename": "invoice.pdf", "content_type": "application/pdf", "content": "JVBERi0xLjcKJSVFT0YK"}]
     },
+    "add_shaping_rule": {
+        "kind": "provider",
+        "target": "gmail",
+        "limits": {"connection_limit": 40, "max_message_rate": "600/min"},
+        "organization": "acme",
+    },
+    "update_shaping_rule": {"limits": {"connection_limit": 60}},
     "blocklists_check_dnsbl": {"ip_address": "9.9.9.9"},
 }
 """By operation id."""

@@ -7,12 +7,22 @@ from collections.abc import Collection
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.compiler.model import Installation, Organization, PolicyModel, Pool, PoolMember, VirtualMta
+from postmta_ctl.compiler.model import (
+    Installation,
+    Organization,
+    PolicyModel,
+    Pool,
+    PoolMember,
+    ShapingRule,
+    VirtualMta,
+)
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.pools import queries as pools
 from postmta_ctl.features.pools.queries import PoolRow
 from postmta_ctl.features.security.greylisting import queries as greylisting
+from postmta_ctl.features.shaping import queries as shaping
+from postmta_ctl.features.shaping.queries import ShapingRow
 from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
@@ -35,6 +45,7 @@ async def load_model(
         installation=_installation(settings),
         greylisting=await greylisting.in_policy(connection),
         organizations=tuple(Organization(slug=slug) for slug in await queries.slugs(connection)),
+        shaping=tuple(_shaping(row) for row in await shaping.of_all(connection)),
         pools=tuple(_pool(slug, row) for slug, row in pool_rows),
         vmtas=tuple(_vmta(slug, row) for slug, row in await vmtas.of_all(connection)),
         domains=tuple(
@@ -55,6 +66,11 @@ def _pool(organization: str, row: PoolRow) -> Pool:
         members=tuple(PoolMember(vmta=name, weight=weight) for name, weight in row.weights.items()),
         is_default=row.default_of is not None,
     )
+
+
+def _shaping(row: ShapingRow) -> ShapingRule:
+    provider, domain = (row.target, None) if row.kind == "provider" else (None, row.target)
+    return ShapingRule(organization=row.organization, provider=provider, domain=domain, limits=row.limits)
 
 
 def _vmta(organization: str, row: VmtaRow) -> VirtualMta:

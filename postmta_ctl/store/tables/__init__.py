@@ -36,6 +36,7 @@ from postmta_ctl.store.tables.security import (
     greylisting_counts,
     vmta_listings,
 )
+from postmta_ctl.store.tables.shaping import shaping_rules
 from postmta_ctl.store.tables.smtp_credentials import smtp_credentials
 from postmta_ctl.store.tables.suppressions import suppressions
 from postmta_ctl.store.tables.templates import template_versions, templates
@@ -103,6 +104,7 @@ __all__ = [
     "rollup_outcomes",
     "rollup_types",
     "sessions",
+    "shaping_rules",
     "smtp_credentials",
     "subscriptions",
     "suppressions",

@@ -715,6 +715,32 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "shaping_rules",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("organization_id", sa.String(length=36), nullable=True),
+        sa.Column(
+            "holder",
+            sa.String(length=36),
+            nullable=False,
+            comment="organization_id, or * for all: null is never unique",
+        ),
+        sa.Column("kind", sa.String(length=8), nullable=False, comment="provider or domain"),
+        sa.Column("target", sa.String(length=253), nullable=False),
+        sa.Column("limits", types.Json(), nullable=False),
+        sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organizations.id"],
+            name=op.f("fk_shaping_rules_organization_id_organizations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shaping_rules")),
+        sa.UniqueConstraint("holder", "kind", "target", name=op.f("uq_shaping_rules_holder_kind_target")),
+    )
+    op.create_index(op.f("ix_shaping_rules_organization_id"), "shaping_rules", ["organization_id"], unique=False)
+    op.create_table(
         "smtp_credentials",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("organization_id", sa.String(length=36), nullable=False),
@@ -1491,6 +1517,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_smtp_credentials_shard"), table_name="smtp_credentials")
     op.drop_index(op.f("ix_smtp_credentials_organization_id"), table_name="smtp_credentials")
     op.drop_table("smtp_credentials")
+    op.drop_index(op.f("ix_shaping_rules_organization_id"), table_name="shaping_rules")
+    op.drop_table("shaping_rules")
     op.drop_table("rollup_types")
     op.drop_index(op.f("ix_rollup_outcomes_slot"), table_name="rollup_outcomes")
     op.drop_table("rollup_outcomes")
