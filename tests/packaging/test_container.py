@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_what_is_copied_is_there_and_not_ignored(instructions: list[tuple[str, s
     assert [name for name in names if not (ROOT / name).exists()] == []
     allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(names) == sorted(allowed)
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    built_from = {*wheel["wheel"]["only-include"], *wheel["wheel"]["force-include"]}
+    assert built_from - set(names) == set()
 
 
 def test_it_does_not_run_as_root_and_keeps_its_data_in_a_volume(instructions: list[tuple[str, str]]) -> None:
