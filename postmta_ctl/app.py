@@ -37,6 +37,7 @@ from postmta_ctl.features.billing import catalogue
 from postmta_ctl.features.docs.document import operation_id
 from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
 from postmta_ctl.features.nodes import embedded
+from postmta_ctl.features.tracking.shortcut import TrackingShortcut
 from postmta_ctl.features.webhooks.delivery import finish as finish_deliveries
 from postmta_ctl.keys import load_keys
 from postmta_ctl.middleware import RequestId
@@ -145,7 +146,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         # Inside the node's block: what the jobs hold, they may still give to it.
         async with alone, node, running(system, jobs_of(roles) if jobs else ()):
             yield
-        await system.accepting.drain()
+        for groups in (system.accepting, system.ingesting, system.tracking):
+            await groups.drain()
         await finish_deliveries(system)
         await system.webhooks.close()
         await system.kumod.close()
@@ -175,6 +177,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         logging_config=None,
     )
     app.state.system = system or create_system(settings)
+    if Role.API in roles:
+        app.asgi_handler = TrackingShortcut(app.asgi_handler, app.state.system)
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
     app.asgi_handler = RequestId(app.asgi_handler)
     return app

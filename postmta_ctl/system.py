@@ -67,6 +67,8 @@ class System:
     """The Idempotency-Keys of those of them that carry one."""
     ingesting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=8), init=False)
     """Deliveries of log records, which share transactions."""
+    tracking: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=256), init=False)
+    """Opens and clicks, which share transactions."""
     deliveries_held: set[object] = field(default_factory=set, init=False)
     """One for each request of a node that has a place: see ``features.ingest.intake``."""
     webhooks: WebhookClient = field(default_factory=WebhookClient)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -68,6 +69,11 @@ KNOWN: tuple[_Known, ...] = (
 """Tried from first to last, anywhere in the user agent."""
 
 
+@lru_cache(maxsize=10_000)
+def _matching(words: str) -> _Known | None:
+    return next((one for one in KNOWN if one.pattern.search(words)), None)
+
+
 def recognise(user_agent: str, since_delivery: timedelta | None) -> Opener:
     """Judge a fetch.
 
@@ -77,7 +83,6 @@ def recognise(user_agent: str, since_delivery: timedelta | None) -> Opener:
     """
     is_too_fast = since_delivery is not None and since_delivery < TOO_FAST
     words = user_agent.strip()
-    for one in KNOWN:
-        if one.pattern.search(words):
-            return Opener(agent=one.agent, is_bot=one.is_bot or is_too_fast)
+    if (one := _matching(words)) is not None:
+        return Opener(agent=one.agent, is_bot=one.is_bot or is_too_fast)
     return Opener(is_bot=is_too_fast or not words)

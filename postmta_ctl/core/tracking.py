@@ -13,6 +13,7 @@ import hmac
 import html
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from html.parser import HTMLParser
 
 import msgspec
@@ -25,6 +26,11 @@ MAX_URL = 2000
 _SIGNATURE = 16
 _HREF = re.compile(r"""(?is)(\shref\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+)""")
 _END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
+
+
+@lru_cache(maxsize=16)
+def _purpose_key(secret: bytes, purpose: bytes) -> str:
+    return hmac.digest(secret, purpose, hashlib.sha256).hex()
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True):
@@ -103,7 +109,7 @@ class Tracker(msgspec.Struct, frozen=True):
 
     def _key(self, purpose: bytes) -> str:
         """Each purpose has a key of its own: hexadecimal text, whose octets are the key."""
-        return hmac.digest(self.secret, purpose, hashlib.sha256).hex()
+        return _purpose_key(self.secret, purpose)
 
     def _read(self, token: str, purpose: bytes) -> Link | None:
         try:

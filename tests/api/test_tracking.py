@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from postmta_ctl.core.tracking import PIXEL
 from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.store.tables import rollup_types
 
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 MAIL = {
     "from": "ann@acme.test",
     "to": ["bob@example.org"],
@@ -55,3 +59,18 @@ async def test_a_link_to_a_deleted_message_still_works(client: Any, acme: Any, s
     url = tracker(system).click_url("gone", "https://example.com/")
     answer = await client.get(url.removeprefix(system.settings.url), follow_redirects=False)
     assert answer.headers["location"] == "https://example.com/"
+
+
+async def test_fetches_at_the_same_time_are_each_an_event_and_one_is_the_first(
+    client: Any, acme: Any, sent: Any, system: Any, db: Any
+) -> None:
+    rid = sent["recipients"][0]["id"]
+    opens = [tracker(system).open_url(rid), tracker(system).open_url("gone")]
+    paths = [url.removeprefix(system.settings.url) for url in opens * 10]
+    answers = await asyncio.gather(*(client.get(path, headers=BROWSER) for path in paths))
+    assert {answer.content for answer in answers} == {PIXEL}
+    assert (await timeline(client, acme, sent)).count("message.opened") == 10
+    async with db.reading() as connection:
+        rows = await connection.execute(select(rollup_types.c.type, rollup_types.c.count))
+        counts = {row.type: row.count for row in rows}
+    assert (counts["message.opened"], counts["message.opened_first"]) == (10, 1)

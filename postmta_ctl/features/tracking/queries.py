@@ -2,65 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, insert, select
+import msgspec
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.core.log_events import domain_of
-from postmta_ctl.core.providers import OTHER, well_known
-from postmta_ctl.core.rollups import Fact
-from postmta_ctl.store import rollups
-from postmta_ctl.store.tables import domains, events, messages, recipients
+from postmta_ctl.store import among
+from postmta_ctl.store.bulk import Bulk
+from postmta_ctl.store.tables import domains, events
+from postmta_ctl.store.types import from_micros, to_micros
+
+_COLUMNS = (
+    "day",
+    "dedupe_key",
+    "organization_id",
+    "message_id",
+    "recipient_id",
+    "recipient",
+    "vmta",
+    "provider",
+    "type",
+    "record_type",
+    "occurred_at",
+    "received_at",
+    "node",
+    "details",
+)
+_events = Bulk(events, *_COLUMNS)
+_PEOPLE = """
+    SELECT r.id, r.status, r.status_at, r.message_id, r.organization_id, r.address, r.vmta, r.opened_at, r.clicked_at,
+        m.domain, m.tags, m.batch_id,
+        (SELECT e.provider FROM events e WHERE e.recipient_id = r.id AND e.provider IS NOT NULL LIMIT 1)
+    FROM recipients r JOIN messages m ON m.id = r.message_id WHERE r.id {among} ORDER BY r.id"""
+_FIRST = {
+    "message.opened": "UPDATE recipients SET opened_at = ? WHERE id = ?",
+    "message.clicked": "UPDATE recipients SET clicked_at = ? WHERE id = ?",
+}
 
 
-async def insert_event(
-    connection: AsyncConnection, row: Any, kind: str, details: dict[str, Any], *, now: datetime, key: bytes
-) -> dict[str, Any]:
-    """Add an event of a recipient, and count it. Returns the event's row.
+class Person(msgspec.Struct, frozen=True):
+    """A recipient with its message, and whether somebody opened it or followed a link before."""
 
-    Args:
-        connection: The transaction.
-        row: What :func:`recipient` found.
-        kind: Type of the event.
-        details: What has no column of its own.
-        now: When it happened.
-        key: Makes the event its own: an open is counted each time.
-    """
-    earlier = select(events.c.type, events.c.provider, events.c.details).where(events.c.recipient_id == row.id)
-    before = (await connection.execute(earlier)).all()
-    provider = next((one.provider for one in before if one.provider), None) or well_known(domain_of(row.address))
-    event = {
-        "dedupe_key": key,
-        "organization_id": row.organization_id,
-        "message_id": row.message_id,
-        "recipient_id": row.id,
-        "recipient": row.address,
-        "vmta": row.vmta,
-        "provider": provider,
-        "type": kind,
-        "record_type": "Tracking",
-        "occurred_at": now,
-        "received_at": now,
-        "node": "",
-        "details": details,
-    }
-    await connection.execute(insert(events).values(**event))
-    fact = Fact(
-        organization_id=row.organization_id,
-        type=kind,
-        at=now,
-        sending_domain=row.domain,
-        recipient_domain=domain_of(row.address),
-        vmta=row.vmta or "",
-        provider=provider or OTHER,
-        tags=tuple(row.tags),
-        batch=row.batch_id or "",
-        is_first=not is_bot(details) and all(one.type != kind or is_bot(one.details) for one in before),
+    id: str
+    status: str
+    status_at: datetime
+    message_id: str
+    organization_id: str
+    address: str
+    vmta: str | None
+    opened_at: int | None
+    clicked_at: int | None
+    domain: str
+    tags: tuple[str, ...]
+    batch_id: str | None
+    provider: str | None
+    """As a node named it."""
+
+
+async def people(connection: AsyncConnection, recipient_ids: Collection[str]) -> dict[str, Person]:
+    """The recipients of these ids, locked: two opens at once must not both be the first."""
+    lock = " FOR UPDATE OF r" if connection.dialect.name == "postgresql" else ""
+    rows = await among.select_among(connection, _PEOPLE + lock, sorted(recipient_ids))
+    return {row[0]: _person(row) for row in rows}
+
+
+def _person(row: Any) -> Person:
+    rid, status, at, message_id, organization_id, address, vmta, opened_at, clicked_at, domain, tags, *more = row
+    found = msgspec.json.decode(tags, type=tuple[str, ...])
+    when = from_micros(at)
+    return Person(
+        rid, status, when, message_id, organization_id, address, vmta, opened_at, clicked_at, domain, found, *more
     )
-    await rollups.count(connection, [fact])
-    return event
+
+
+async def insert_events(connection: AsyncConnection, found: Sequence[dict[str, Any]]) -> None:
+    """Add events, by column names."""
+    plain = [
+        one
+        | {
+            "occurred_at": to_micros(one["occurred_at"]),
+            "received_at": to_micros(one["received_at"]),
+            "details": msgspec.json.encode(one["details"]),
+        }
+        for one in found
+    ]
+    await _events.add(connection, [tuple(one[name] for name in _COLUMNS) for one in plain])
+
+
+async def mark_first(connection: AsyncConnection, kind: str, recipient_ids: Collection[str], now: datetime) -> None:
+    """Note that a person opened, or followed a link, for the first time."""
+    await among.write(connection, _FIRST[kind], [(to_micros(now), one) for one in sorted(recipient_ids)])
 
 
 async def is_tracking_host(connection: AsyncConnection, host: str) -> bool:
@@ -70,30 +104,3 @@ async def is_tracking_host(connection: AsyncConnection, host: str) -> bool:
         domains.c.name == name, domains.c.tracking_host == host, domains.c.verified_at.is_not(None)
     )
     return bool(await connection.scalar(select(exists(known))))
-
-
-def is_bot(details: dict[str, Any] | None) -> bool:
-    """Whether a program fetched it, and no person read: it counts as an open, but not as somebody who opened."""
-    return bool(details and details.get("is_bot"))
-
-
-async def recipient(connection: AsyncConnection, recipient_id: str) -> Any:
-    """The recipient with its message, locked: two opens at once must not both be the first."""
-    query = (
-        select(
-            recipients.c.id,
-            recipients.c.status,
-            recipients.c.status_at,
-            recipients.c.message_id,
-            recipients.c.organization_id,
-            recipients.c.address,
-            recipients.c.vmta,
-            messages.c.domain,
-            messages.c.tags,
-            messages.c.batch_id,
-        )
-        .join(messages, messages.c.id == recipients.c.message_id)
-        .where(recipients.c.id == recipient_id)
-        .with_for_update(of=recipients)
-    )
-    return (await connection.execute(query)).one_or_none()

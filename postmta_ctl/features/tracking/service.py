@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from datetime import datetime, timedelta
-from typing import Any
 
-from postmta_ctl.core.openers import recognise
 from postmta_ctl.core.tracking import Link, Tracker
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.tracking import queries
+from postmta_ctl.features.tracking.noting import Fetch, note
 from postmta_ctl.features.tracking.schemas import KnownHost
-from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.keys import Keys
 from postmta_ctl.system import System
 
@@ -30,9 +27,15 @@ def secret_of(keys: Keys) -> bytes:
 
 async def opened(system: System, token: str, user_agent: str) -> None:
     """Note that the pixel was fetched; a token that is not ours is passed over."""
+    await noted_open(system, token, user_agent)
+
+
+async def noted_open(system: System, token: str, user_agent: str) -> bool:
+    """Note that the pixel was fetched; whether the token is one of ours."""
     link = tracker(system).read_open(token)
     if link is not None:
         await _note(system, link, "message.opened", user_agent)
+    return link is not None
 
 
 async def clicked(system: System, token: str, user_agent: str) -> str:
@@ -41,9 +44,17 @@ async def clicked(system: System, token: str, user_agent: str) -> str:
     Raises:
         NotFound: The token is not of our making.
     """
+    url = await noted_click(system, token, user_agent)
+    if url is None:
+        raise NotFound("This link is not one of ours.")
+    return url
+
+
+async def noted_click(system: System, token: str, user_agent: str) -> str | None:
+    """Note that a link was followed; where it leads, or None if it is not of our making."""
     link = tracker(system).read_click(token)
     if link is None:
-        raise NotFound("This link is not one of ours.")
+        return None
     await _note(system, link, "message.clicked", user_agent)
     return link.url
 
@@ -62,19 +73,4 @@ async def known_host(system: System, host: str) -> KnownHost:
 
 
 async def _note(system: System, link: Link, kind: str, user_agent: str) -> None:
-    now, words = system.now(), user_agent[:MAX_USER_AGENT]
-    async with system.db.transaction() as connection:
-        row = await queries.recipient(connection, link.recipient_id)
-        if row is None:
-            return
-        opener = recognise(words, _since_delivery(row, now))
-        details: dict[str, Any] = {"user_agent": words, "is_bot": opener.is_bot}
-        details |= {"agent": opener.agent} if opener.agent else {}
-        details |= {"url": link.url} if link.url else {}
-        event = await queries.insert_event(connection, row, kind, details, now=now, key=system.random(16))
-        await announce_mail(connection, [event], now)
-
-
-def _since_delivery(row: Any, now: datetime) -> timedelta | None:
-    """Time since the recipient's server took the message, by the node's clock; none if that is not known."""
-    return now - row.status_at if row.status == "delivered" else None
+    await note(system, Fetch(link.recipient_id, kind, link.url, user_agent[:MAX_USER_AGENT], system.now()))

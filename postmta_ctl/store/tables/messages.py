@@ -84,6 +84,8 @@ recipients = Table(
     Column("spool_id", String(32)),
     Column("vmta", String(63)),
     Column("release", Integer, comment="whose policy took it in, or refused it"),
+    Column("opened_at", Timestamp, comment="when a person first did, as far as programs can be told from people"),
+    Column("clicked_at", Timestamp, comment="likewise"),
     Column(
         "credits", Integer, nullable=False, default=0, comment="reserved for it; 0 under a plan that is not metered"
     ),

@@ -1181,6 +1181,13 @@ def upgrade() -> None:
         sa.Column("vmta", sa.String(length=63), nullable=True),
         sa.Column("release", sa.Integer(), nullable=True, comment="whose policy took it in, or refused it"),
         sa.Column(
+            "opened_at",
+            types.Timestamp(),
+            nullable=True,
+            comment="when a person first did, as far as programs can be told from people",
+        ),
+        sa.Column("clicked_at", types.Timestamp(), nullable=True, comment="likewise"),
+        sa.Column(
             "credits", sa.Integer(), nullable=False, comment="reserved for it; 0 under a plan that is not metered"
         ),
         sa.Column("credit_state", sa.String(length=8), nullable=True, comment="reserved, settled or refunded"),
