@@ -19,12 +19,17 @@ from postmta_ctl.web import PUBLIC, address_of, system_of
 _SCOPE = "console_scope"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 """Of every answer, that of an error too."""
+_POLICY = "console_policy"
+POLICY_OF_STRANGERS = {
+    _POLICY: "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
+}
+"""``opt`` of what was written by others and is shown in a frame: its styles count, and nothing else."""
 
 OPEN = PUBLIC
 """``opt`` of a page that is shown without a log-in."""
@@ -49,6 +54,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """
     headers = connection.scope["state"].setdefault(ANSWER_HEADERS, {})
     headers |= SECURITY
+    if _POLICY in handler.opt:
+        headers["Content-Security-Policy"] = handler.opt[_POLICY]
     if "\0" in connection.url.path or b"%00" in connection.scope["query_string"]:
         raise errors.NotFound("There is nothing at this address.")
     scope = handler.opt.get(_SCOPE)
