@@ -19,6 +19,7 @@ from postmta_ctl.declarative.kinds import (
     OF_ORGANIZATION,
     ORGANIZATION,
     POOL,
+    SHAPING,
     Kind,
     Thing,
 )
@@ -108,6 +109,8 @@ class _Reading:
             return
         if (node := given.get(IP_ADDRESS.section)) is not None:
             self._section(IP_ADDRESS, "", node)
+        if (node := given.get(SHAPING.section)) is not None:
+            self._section(SHAPING, "", node)
         if (node := given.get(GREYLISTING.section)) is not None:
             self._thing(GREYLISTING, "", "greylisting", node)
         organizations = given.get(ORGANIZATION.section)

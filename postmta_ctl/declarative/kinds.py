@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,26 @@ _WARMUP = read.fields(
         "provider_shares": read.named(read.number),
     }
 )
+
+_SHAPED = re.compile(r"(provider|domain) (\S+?)(?: of ([a-z0-9-]{1,63}))?\Z")
+
+
+def shaped(name: str) -> tuple[str, str, str | None]:
+    """What a shaping rule is for: the kind, the target, and the slug of the only organization, if there is one.
+
+    Raises:
+        InputError: It is neither ``provider NAME`` nor ``domain NAME``, with or without ``of SLUG``.
+    """
+    if (found := _SHAPED.match(name)) is None:
+        raise InputError("name_syntax", "must be `provider NAME` or `domain NAME`, and may end in `of ORGANIZATION`")
+    kind, target, organization = found.groups()
+    return kind, parse_mail_domain(target) if kind == "domain" else target, organization
+
+
+def shaping_name(kind: str, target: str, organization: str | None) -> str:
+    """How a file calls the rule that is for this."""
+    return f"{kind} {target} of {organization}" if organization else f"{kind} {target}"
+
 
 IP_ADDRESS = Kind(
     name="ip_address",
@@ -121,6 +142,25 @@ RULE = Kind(
     },
     required=("metric", "scope", "window_minutes", "threshold"),
 )
+SHAPING = Kind(
+    name="shaping",
+    section="shaping",
+    fields={
+        "limits": read.fields(
+            {
+                "connection_limit": read.integer,
+                "max_deliveries_per_connection": read.integer,
+                "max_recipients_per_batch": read.integer,
+                "max_connection_rate": read.text,
+                "max_message_rate": read.text,
+            }
+        ),
+        "note": read.text,
+    },
+    required=("limits",),
+    of_organization=False,
+    read_name=lambda name: shaping_name(*shaped(name)),
+)
 GREYLISTING = Kind(
     name="greylisting",
     section="greylisting",
@@ -137,7 +177,7 @@ GREYLISTING = Kind(
     can_delete=False,
 )
 
-KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, RULE, GREYLISTING)
+KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, RULE, SHAPING, GREYLISTING)
 """In the order in which things are made; they are deleted in the opposite one."""
 OF_ORGANIZATION = tuple(kind for kind in KINDS if kind.of_organization)
 BY_NAME = {kind.name: kind for kind in KINDS}

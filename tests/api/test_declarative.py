@@ -43,6 +43,10 @@ organizations:
       "~: [no] #1 'x' \\"y\\" \\\\ é": {metric: bounce_rate, scope: vmta, window_minutes: 60, threshold: 0.00001}
 ip_addresses:
   {"2001:db8::1": {organization: "no", note: "- rack: 4"}, 192.0.2.7: {shared: true}, 192.0.2.8: {shared: true}}
+shaping:
+  provider web.de: {limits: {max_message_rate: "10/s", connection_limit: 3}}
+  domain web.de: {limits: {connection_limit: 4}, note: "no: \\"x\\""}
+  "domain bücher.example of no": {limits: {max_recipients_per_batch: 5}}
 greylisting: {enabled: true, allowed_networks: [198.51.100.0/24, 192.0.2.0/24]}
 """
 
@@ -93,7 +97,7 @@ async def test_hostile_names_come_back_byte_by_byte_and_applying_them_changes_no
     assert (await op.export(), await op.rows()) == (text, after)
     # What is not in the file goes, when asked for; then the same file makes another installation the same.
     emptied = re.sub(r"^    (\w+):\n(?:     .*\n)+", r"    \1: {}\n", text, flags=re.MULTILINE)
-    emptied = re.sub(r"^ip_addresses:\n(?: .*\n)+", "ip_addresses: {}\n", emptied, flags=re.MULTILINE)
+    emptied = re.sub(r"^(ip_addresses|shaping):\n(?: .*\n)+", r"\1: {}\n", emptied, flags=re.MULTILINE)
     gone = await op.apply(emptied, prune=True)
     assert {step.action for step in gone.steps} == {"delete"}
     assert (await op.rows())["vmtas"] == 0

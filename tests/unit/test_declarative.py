@@ -97,6 +97,7 @@ organizations:
       c: {default: true, domains: [localhost]}
     domains: {example.com: , EXAMPLE.com: , example.com.: {dkim_rotation_days: "90"}}
     auto_block_rules: 7
+shaping: {gmail: {limits: {connection_limit: 1}}, domain localhost: {}, provider x: {}, provider y: {limits: [1]}}
 """
 
 
@@ -105,7 +106,6 @@ def test_everything_that_is_wrong_is_told_with_line_and_path() -> None:
     difference({}, desired, prune=False)
     told = sorted(str(one) for one in desired.problems)
     expected = {
-        "state.yaml:2: organizatoins: is nothing known; there are version, organizations, ip_addresses, greylisting",
         "state.yaml:3: greylisting.enabled: must be true or false",
         "state.yaml:4: ip_addresses.198.51.100.300: not an IPv4 or IPv6 address",
         "state.yaml:6: organizations.Acme: a name must be 1 to 63 of a-z, 0-9 and -",
@@ -115,10 +115,14 @@ def test_everything_that_is_wrong_is_told_with_line_and_path() -> None:
         "state.yaml:15: organizations.bolt.pools.a.members: must be a mapping of names to values",
         "state.yaml:18: organizations.bolt.domains.EXAMPLE.com: is the same as organizations.bolt.domains.example.com",
         "state.yaml:18: organizations.bolt.domains.example.com.: is the same as organizations.bolt.domains.example.com",
+        "state.yaml:20: shaping.provider x: a new one needs limits",
+        "state.yaml:20: shaping.provider y.limits: must be a mapping of names to values",
         "state.yaml:19: organizations.bolt.auto_block_rules: must be a mapping of names to values",
     }
     assert expected <= set(told)
+    assert sum(one.startswith("state.yaml:2: organizatoins: is nothing known; there are version") for one in told) == 1
     assert sum("vmtas.mx3.ehlo: is no field here" in one for one in told) == 1
+    assert sum(one.startswith("state.yaml:20: shaping.domain localhost: not a domain") for one in told) == 1
     assert sum("bolt.vmta: is nothing known" in one for one in told) == 1
     assert read_document("vmtas: {}", "x").problems[0].message == "must be 1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -29,6 +30,24 @@ from postmta_ctl.system import System
 MAX_RULES = 1000
 """Every Lua context holds them all."""
 _TAKEN = "there is a rule for it already"
+
+
+def read_create(values: dict[str, Any]) -> ShapingCreate:
+    """What is to be made, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, ShapingCreate)
+
+
+def read_update(values: dict[str, Any]) -> ShapingUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, ShapingUpdate)
 
 
 async def add(system: System, principal: Principal, data: ShapingCreate) -> ShapingRule:

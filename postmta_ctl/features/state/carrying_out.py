@@ -18,7 +18,9 @@ from postmta_ctl.declarative.kinds import (
     POOL,
     RULE,
     SCHEDULE,
+    SHAPING,
     VMTA,
+    shaped,
 )
 from postmta_ctl.declarative.steps import Step
 from postmta_ctl.errors import FieldError, PostMTAError
@@ -30,6 +32,7 @@ from postmta_ctl.features.ips import service as ips
 from postmta_ctl.features.pools import service as pools
 from postmta_ctl.features.security.auto_block import rules
 from postmta_ctl.features.security.greylisting import service as greylisting
+from postmta_ctl.features.shaping import service as shaping
 from postmta_ctl.features.state.keys import Pairs
 from postmta_ctl.features.state.present import Present
 from postmta_ctl.features.vmtas import service as vmtas
@@ -72,6 +75,7 @@ class Carrier:
             POOL.name: (self._create_pool, self._update_pool, self._simple_delete(pools.delete)),
             DOMAIN.name: (self._create_domain, self._update_domain, self._simple_delete(domains.delete)),
             RULE.name: (self._create_rule, self._update_rule, self._simple_delete(rules.remove)),
+            SHAPING.name: (self._create_shaping, self._update_shaping, self._simple_delete(shaping.remove)),
             GREYLISTING.name: (self._set_greylisting, self._set_greylisting, None),
         }
 
@@ -172,6 +176,14 @@ class Carrier:
 
     async def _update_rule(self, step: Step, principal: Principal) -> None:
         await rules.update(self._system, principal, self._id(step), rules.read_update(step.values()), ANY)
+
+    async def _create_shaping(self, step: Step, principal: Principal) -> None:
+        kind, target, organization = shaped(step.name)
+        given = {"kind": kind, "target": target, "organization": organization} | step.values()
+        await shaping.add(self._system, principal, shaping.read_create(given))
+
+    async def _update_shaping(self, step: Step, principal: Principal) -> None:
+        await shaping.update(self._system, principal, self._id(step), shaping.read_update(step.values()), ANY)
 
     async def _set_greylisting(self, step: Step, principal: Principal) -> None:
         await greylisting.update(self._system, principal, greylisting.read_update(step.values()), ANY)

@@ -19,12 +19,15 @@ from postmta_ctl.declarative.kinds import (
     POOL,
     RULE,
     SCHEDULE,
+    SHAPING,
     VMTA,
     Kind,
     Thing,
+    shaping_name,
 )
 from postmta_ctl.features.pools import queries as pools
 from postmta_ctl.features.security.greylisting import service as greylisting
+from postmta_ctl.features.shaping import queries as shaping
 from postmta_ctl.features.state import queries
 from postmta_ctl.features.state.queries import Found
 from postmta_ctl.features.vmtas import queries as vmtas
@@ -59,6 +62,9 @@ async def load(system: System, connection: AsyncConnection) -> Present:
     for slug, pool in await pools.of_all(connection):
         thing = {"members": pool.weights, "domains": list(pool.domains), "default": pool.default_of is not None}
         present.add(POOL, slug, pool.name, pool.id, thing)
+    for rule in await shaping.of_all(connection):
+        thing = {"limits": rule.limits.options(), "note": rule.note}
+        present.add(SHAPING, "", shaping_name(rule.kind, rule.target, rule.organization), rule.id, thing)
     config = msgspec.to_builtins(await greylisting.get(system))
     present.add(GREYLISTING, "", GREYLISTING.name, "", {name: _plain(config[name]) for name in GREYLISTING.fields})
     return present
