@@ -13,11 +13,17 @@ from tests.console import Browser
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 WEIRD = ("x" * 3000, "\0", "9" * 40, "é\u2028<b>%\n😀", "0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79")
-QUERY = "queue cursor sort held domain to tag status id limit period next invitation provider format from v".split()
+# fmt: off
+QUERY = (
+    "queue", "cursor", "sort", "held", "domain", "to", "tag", "status", "id", "limit", "period", "next",
+    "invitation", "provider", "format", "from", "v",
+)
 FORM = (
-    "queue reason for to from text subject tags once digest canary minutes name admin_url policy_dir domain domain_id "
-    "ip_address ehlo_domain email password organization until schedule url events type amount percent"
-).split()
+    "queue", "reason", "for", "to", "from", "text", "subject", "tags", "once", "digest", "canary", "minutes", "name",
+    "admin_url", "policy_dir", "domain", "domain_id", "ip_address", "ehlo_domain", "email", "password",
+    "organization", "until", "schedule", "url", "events", "type", "amount", "percent",
+)
+# fmt: on
 BODIES = (
     ("application/json", b'{"csrf":"x"}'),
     ("multipart/form-data", b"nonsense"),

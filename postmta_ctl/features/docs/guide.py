@@ -17,6 +17,7 @@ ORDER = (
     "tour",
     "installing",
     "operating",
+    "console",
     "client",
     "sendgrid",
     "moving-in",
