@@ -1,0 +1,65 @@
+"""The life of a process, simulated: parts and an event loop of its own over a database that outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from postmta_ctl.crash_points import CrashPoint
+from postmta_ctl.system import System
+
+T = TypeVar("T")
+
+
+class Died(BaseException):
+    """The process ends here: nothing of ours catches this, and what is not committed is undone."""
+
+
+class Process:
+    """Does work until it dies; what it held in memory is gone then.
+
+    Args:
+        compose: Makes the parts, told whom to call at crash points.
+    """
+
+    def __init__(self, compose: Callable[[Callable[[CrashPoint], None]], System]) -> None:
+        self._compose = compose
+        self.crash_at: CrashPoint | None = None
+        self.deaths = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._is_dead = False
+        self._loop = asyncio.new_event_loop()
+        self._death: asyncio.Future[None] = self._loop.create_future()
+        self._system = self._compose(self._reach)
+
+    def _reach(self, point: CrashPoint) -> None:
+        if point == self.crash_at:
+            self.crash_at, self._is_dead = None, True
+            self._loop.call_soon_threadsafe(self._death.set_result, None)
+            raise Died
+
+    def do(self, work: Callable[[System], Coroutine[Any, Any, T]]) -> T | None:
+        """What the work returns; nothing if the process died of it, and then a new one has begun."""
+        task = self._loop.create_task(work(self._system))
+        self._loop.run_until_complete(asyncio.wait({task, self._death}, return_when=asyncio.FIRST_COMPLETED))
+        if not self._is_dead:
+            return task.result()
+        self.deaths += 1
+        self.end()
+        self._begin()
+        return None
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        self._loop.run_until_complete(self._cancelled())
+        self._loop.close()
+
+    async def _cancelled(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._system.db.close()
