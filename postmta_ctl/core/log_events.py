@@ -163,6 +163,13 @@ def release_of(record: LogRecord) -> int | None:
     return release if 0 < release <= _MAX_RELEASE else None
 
 
+def generation_of(record: LogRecord) -> int | None:
+    """Which injection of its recipient a message came by, as ``core.inject`` counts them."""
+    extra = (record.meta or {}).get("extra")
+    number = extra.get("attempt") if isinstance(extra, dict) else None
+    return number if isinstance(number, int) and 0 < number < _MAX_RELEASE else None
+
+
 def domain_of(address: str) -> str:
     """The domain of an address, in lower case; empty if there is none."""
     return address.rpartition("@")[2].lower() if "@" in address else ""

@@ -26,7 +26,6 @@ class Process:
     def __init__(self, compose: Callable[[Callable[[CrashPoint], None]], System]) -> None:
         self._compose = compose
         self.crash_at: CrashPoint | None = None
-        self.deaths = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -47,7 +46,8 @@ class Process:
         self._loop.run_until_complete(asyncio.wait({task, self._death}, return_when=asyncio.FIRST_COMPLETED))
         if not self._is_dead:
             return task.result()
-        self.deaths += 1
+        if task.done():
+            assert isinstance(task.exception(), Died)
         self.end()
         self._begin()
         return None

@@ -175,6 +175,7 @@ class Mail(RuleBasedStateMachine):
 
     # -- what happens around it --------------------------------------------------------------------------------
 
+    @precondition(lambda self: self.node.waiting)
     @rule()
     def attempt(self) -> None:
         self.node.attempt()
@@ -199,6 +200,9 @@ class Mail(RuleBasedStateMachine):
 
     @rule()
     def node_restarts(self) -> None:
+        """What was in flight, or what no record told of yet, may be taken a second time."""
+        told = {rid for (rid,) in self.ask("SELECT recipient_id FROM events WHERE record_type = 'Reception'")}
+        self.may_repeat |= self.node.taken.keys() - told
         self.may_repeat |= {rid for (rid,) in self.ask("SELECT recipient_id FROM outbox WHERE attempts > 0")}
         self.node.restart()
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.kumo_log import BadRecord, LogRecord
 from postmta_ctl.core.ledger import settlement
-from postmta_ctl.core.log_events import is_not_queued, tenant_of
+from postmta_ctl.core.log_events import generation_of, is_not_queued, tenant_of
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.ingest import queries
 from postmta_ctl.features.ingest.adoption import adopt, charge
@@ -77,7 +77,7 @@ async def _keep(system: System, connection: AsyncConnection, fresh: dict[Key, Re
         readings = [one for one in readings if one.key in added]
     await _apply(connection, known, readings, now)
     system.reach("in-ingest")
-    lost = [one.rid for one in readings if one.rid and is_not_queued(one.record)]
+    lost = {one.rid: generation_of(one.record) for one in readings if one.rid and is_not_queued(one.record)}
     await put_back(connection, lost, now)
     await suppress(connection, _suppressions(known, rows, readings, now))
     listened = await listeners(system, connection, {row.organization_id for row in rows if row.organization_id})

@@ -10,7 +10,14 @@ import msgspec
 
 from postmta_ctl.compiler.names import parse_source
 from postmta_ctl.core.kumo_log import LogRecord
-from postmta_ctl.core.log_events import campaign_of, domain_of, is_report, recipients_of
+from postmta_ctl.core.log_events import (
+    campaign_of,
+    domain_of,
+    generation_of,
+    is_not_queued,
+    is_report,
+    recipients_of,
+)
 from postmta_ctl.core.providers import well_known
 from postmta_ctl.features.ingest.reading import Reading
 
@@ -41,6 +48,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     peer: Peer | None = None
     tls: str | None = None
     feedback_type: str | None = None
+    generation: int | None = None
+    """Of a message that a node failed to queue: which injection it came by."""
 
 
 class EventRow(msgspec.Struct, frozen=True):
@@ -154,4 +163,5 @@ def _details(record: LogRecord) -> Details:
         Peer(peer.name, peer.addr) if peer else None,
         record.tls_protocol_version or None,
         (report.feedback_type or None) if report else None,
+        generation_of(record) if is_not_queued(record) else None,
     )

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core.status import TERMINAL
 from postmta_ctl.store.tables import events, messages, recipients
 
 
@@ -51,10 +52,10 @@ async def insert_events(connection: AsyncConnection, rows: Sequence[dict[str, An
 
 
 async def end_waiting(connection: AsyncConnection, recipient_ids: Collection[str], status: str, now: Any) -> list[str]:
-    """Give recipients that are still queued a last status; the ids of those that were."""
+    """Give recipients whose status is not a last one such a status; the ids of those that were."""
     statement = (
         update(recipients)
-        .where(recipients.c.id.in_(recipient_ids), recipients.c.status == "queued")
+        .where(recipients.c.id.in_(recipient_ids), recipients.c.status.not_in(TERMINAL))
         .values(status=status, status_at=now)
         .returning(recipients.c.id)
     )

@@ -71,7 +71,7 @@ async def withdraw(
 
     Args:
         connection: The transaction.
-        recipient_ids: Whom; one whose status a node has moved on already is passed over.
+        recipient_ids: Whom; one that a node has by its own log is passed over.
         status: ``cancelled`` or ``suppressed``.
         now: When.
         cause: What brought it about, as the ledger names it.
@@ -81,7 +81,9 @@ async def withdraw(
     """
     if not recipient_ids:
         return []
-    ended = await queries.end_waiting(connection, recipient_ids, status, now)
+    # A node may have had it, and failed to queue it: then its status is another than that of one who waited all along.
+    there = await relay_queries.on_a_node(connection, list(recipient_ids))
+    ended = await queries.end_waiting(connection, set(recipient_ids) - there.keys(), status, now)
     await relay_queries.remove(connection, list(recipient_ids))
     await account.refund_recipients(connection, ended, now, cause=cause, reference=status)
     await record(connection, ended, f"message.{status}", now)

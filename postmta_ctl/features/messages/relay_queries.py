@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -145,16 +145,29 @@ async def taken_and_lost(connection: AsyncConnection, recipient_ids: list[str]) 
     """
     if not recipient_ids:
         return set()
-    query = select(events.c.recipient_id).where(events.c.recipient_id.in_(recipient_ids), *_NOT_QUEUED)
-    failed = set(await connection.scalars(query))
+    query = (
+        select(events.c.recipient_id, events.c.details, outbox.c.generation)
+        .join(outbox, outbox.c.recipient_id == events.c.recipient_id)
+        .where(events.c.recipient_id.in_(recipient_ids), *_NOT_QUEUED)
+    )
+    found = await connection.execute(query)
+    # Another injection may have failed before this one succeeded.
+    failed = {row.recipient_id for row in found if row.details.get("generation", row.generation) == row.generation}
     return failed - (await on_a_node(connection, list(failed))).keys() if failed else failed
 
 
-async def put_back(connection: AsyncConnection, recipient_ids: list[str], now: datetime) -> None:
+async def put_back(connection: AsyncConnection, failed: Mapping[str, int | None], now: datetime) -> None:
     """Put recipients into the outbox again that a node took, told so, and then failed to queue.
 
-    One that is in the outbox still stays as it is there: the relay learns of the failure when it settles.
+    One that is in the outbox still stays as it is there: the relay learns of the failure when it settles. One whose
+    failure was answered with the next injection long ago is injected as that one again, which the fence then refuses.
+
+    Args:
+        connection: The transaction.
+        failed: Recipient ids, each with the generation that failed, if the record tells it.
+        now: When.
     """
+    recipient_ids = failed.keys() - (await on_a_node(connection, list(failed))).keys() if failed else set()
     if not recipient_ids:
         return
     query = select(recipients.c.id, recipients.c.message_id).where(
@@ -162,13 +175,17 @@ async def put_back(connection: AsyncConnection, recipient_ids: list[str], now: d
     )
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [
-        # No fence has seen a generation so high, whatever was tried before.
-        {"recipient_id": row.id, "message_id": row.message_id, "due_at": now, "generation": int(now.timestamp())}
+        {"recipient_id": row.id, "message_id": row.message_id, "due_at": now, "generation": _after(failed[row.id], now)}
         for row in await connection.execute(query)
     ]
     if rows:
         statement = dialect.insert(outbox).on_conflict_do_nothing(index_elements=["recipient_id"])
         await connection.execute(statement, rows)
+
+
+def _after(generation: int | None, now: datetime) -> int:
+    # Where the failed one is not known, one so high that no fence has seen it.
+    return int(now.timestamp()) if generation is None else generation + 1
 
 
 async def settle_injected(connection: AsyncConnection, injected: dict[str, str], now: datetime) -> None:
@@ -189,7 +206,7 @@ async def settle_refused(connection: AsyncConnection, refused: dict[str, tuple[s
     """The policy will never take these (``recipient id → node, its words``); those whose status it is that changed."""
     changed: list[str] = []
     for rid, (node, words) in sorted(refused.items()):
-        waiting = (recipients.c.id == rid, recipients.c.status == "queued")
+        waiting = (recipients.c.id == rid, recipients.c.status.not_in(TERMINAL))
         fate = {"status": "bounced", "status_at": now, "code": REFUSED, "reply": words, "bounce_class": "policy"}
         statement = update(recipients).where(*waiting).values(fate | {"release": _RUNNING}).returning(recipients.c.id)
         changed += await connection.scalars(statement, {"at_node": node})
