@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -55,16 +56,25 @@ def main() -> None:
     settings = load()
     # Its parts are made in the process that uses them.
     application = create_app(settings, system=object())  # type: ignore[arg-type]
+    # Nobody writes to this pipe: it closes when this process ends, and that is what its children wait for.
+    alive, own_end = os.pipe()
     print("ready", flush=True)
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
         pid = os.fork()
         if pid == 0:
+            os.close(own_end)
+            Thread(target=_end_after, args=(alive,), daemon=True).start()
             with suppress(BaseException):
                 _serve(settings, application, order)
             os._exit(os.EX_SOFTWARE)
         _bury_the_dead()
         print(pid, flush=True)
+
+
+def _end_after(pipe: int) -> None:
+    os.read(pipe, 1)
+    os._exit(os.EX_UNAVAILABLE)
 
 
 def _bury_the_dead() -> None:

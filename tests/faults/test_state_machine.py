@@ -185,9 +185,9 @@ class Mail(RuleBasedStateMachine):
     def tell_events(self, data: st.DataObject) -> None:
         """Some records, in any order, some of them again."""
         numbers = data.draw(st.lists(st.integers(0, len(self.node.records) - 1), min_size=1, max_size=20))
-        self._ingest([self.node.records[number] for number in numbers])
+        self.tell([self.node.records[number] for number in numbers])
 
-    def _ingest(self, lines: list[bytes]) -> None:
+    def tell(self, lines: list[bytes]) -> None:
         self.process.do(lambda system: ingest(system, NODE.name, b"\n".join(lines)))
 
     @rule(seconds=st.sampled_from([-600, -5, 1, 5, 31, 95, 3600]))
@@ -234,7 +234,7 @@ class Mail(RuleBasedStateMachine):
             self.clock.advance(hours=1)
             self.process.do(relay)
             self.node.attempt()
-            self._ingest(self.node.records)
+            self.tell(self.node.records)
             for _ in range(2):
                 self.process.do(deliver)
         assert self._unfinished() == []
@@ -259,3 +259,40 @@ TestMail.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def begun() -> Mail:
+    mail = Mail()
+    mail.begin()
+    return mail
+
+
+def test_the_late_record_of_a_failed_injection_does_not_undo_a_later_one() -> None:
+    mail = begun()
+    mail.send(["grey0@dest.test"])
+    mail.relay("internal")
+    mail.clock_goes(5)
+    mail.relay("well")
+    # Of the first injection the node tells now, of the second one later.
+    mail.tell(mail.node.records[:2])
+    mail.clock_goes(5)
+    mail.relay("well")
+    mail.agrees()
+    assert list(mail.node.taken.values()) == [1]
+    mail.teardown()
+
+
+def test_what_was_put_back_and_is_suppressed_meanwhile_ends_as_suppressed() -> None:
+    mail = begun()
+    mail.send(["ok0@dest.test"])
+    mail.die_at("after-inject")
+    mail.relay("internal")
+    mail.clock_goes(95)
+    # The fence says that the node had it, and no record yet that it failed to queue it.
+    mail.relay("well")
+    mail.tell(mail.node.records)
+    mail.suppress("ok0@dest.test")
+    mail.clock_goes(95)
+    mail.relay("well")
+    assert mail.ask("SELECT status, credit_state FROM recipients") == [("suppressed", "refunded")]
+    mail.teardown()
