@@ -168,6 +168,21 @@ IPS = Group(
         row("remove ips.remove", "ips remove 192.0.2.10 --yes", careful=True),
     ),
 )
+SHAPING = Group(
+    "shaping",
+    "How much is sent to a provider or a domain at once.",
+    (
+        row("list shaping.list kind target organization limits note", "shaping list"),
+        row("providers shaping.providers name limits source", "shaping providers"),
+        row("add shaping.add", "shaping add --kind provider --target gmail --limits '{\"connection_limit\": 40}'"),
+        row("show shaping.get", "shaping show 0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79"),
+        row(
+            "update shaping.update",
+            "shaping update 0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79 --limits '{\"connection_limit\": 60}'",
+        ),
+        row("remove shaping.remove", "shaping remove 0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79 --yes", careful=True),
+    ),
+)
 HEALTH = Group(
     "health",
     "How a running service is.",
@@ -180,5 +195,5 @@ HEALTH = Group(
 )
 GROUPS = (
     *(WEBHOOKS, API_KEYS, SMTP_CREDENTIALS, USERS, CREDITS, BILLING),
-    *(ANALYTICS, SECURITY, AUDIT, IPS, HEALTH),
+    *(ANALYTICS, SECURITY, AUDIT, IPS, SHAPING, HEALTH),
 )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from postmta_ctl.client.groups.pools import Pools
     from postmta_ctl.client.groups.queues import Queues
     from postmta_ctl.client.groups.security import Security
+    from postmta_ctl.client.groups.shaping import Shaping
     from postmta_ctl.client.groups.smtp_credentials import SmtpCredentials
     from postmta_ctl.client.groups.state import StateFiles
     from postmta_ctl.client.groups.suppressions import Suppressions
@@ -62,6 +63,7 @@ class Everything(Group[R_co]):
     tracking: Tracking[R_co]
     nodes: Nodes[R_co]
     policy: Policy[R_co]
+    shaping: Shaping[R_co]
     state: StateFiles[R_co]
     analytics: Analytics[R_co]
     billing: Billing[R_co]
