@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from multiprocessing import parent_process
 from threading import Thread
 
-import rich_click as click
 from litestar import Litestar
 
 from postmta_ctl.app import create_app
@@ -31,7 +31,7 @@ async def _show_setup_token(app: Litestar) -> None:
     """Whoever reaches the API first must not become its operator for that alone; whoever reads this may."""
     token = await setup_token(app.state.system)
     if token is not None:
-        click.echo(f"The first registration needs this as setup_token: {token}", err=True)
+        sys.stderr.write(f"The first registration needs this as setup_token: {token}\n")
 
 
 def _end_with_parent() -> None:

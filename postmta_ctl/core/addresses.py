@@ -59,6 +59,7 @@ class Mailbox(msgspec.Struct, frozen=True):
         return self.address.lower()
 
 
+@lru_cache(maxsize=4096)
 def parse_mailbox(text: str) -> Mailbox:
     """Read one mailbox, with or without a display name.
 

@@ -8,10 +8,10 @@ does not count as a line end. A missing text alternative is not invented.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import ParamSpec, TypeVar
 
 import msgspec
@@ -30,8 +30,6 @@ _PART_OVERHEAD = 300
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,13 +87,19 @@ def builder_headers(draft: Draft, message_id: str, date: datetime) -> dict[str, 
         "To": _within("to", encode_mailboxes, "To", draft.to) or "undisclosed-recipients:;",
         "Subject": _within("subject", encode_text, "Subject", draft.subject),
         "Message-ID": message_id,
-        "Date": format_datetime(date),
+        "Date": _date(date.replace(microsecond=0), date.utcoffset()),
     }
     if draft.cc:
         headers["Cc"] = _within("cc", encode_mailboxes, "Cc", draft.cc)
     if draft.reply_to:
         headers["Reply-To"] = _within("reply_to", encode_mailboxes, "Reply-To", draft.reply_to)
     return headers | dict(_customers(draft))
+
+
+@lru_cache(maxsize=64)
+def _date(second: datetime, _offset: timedelta | None) -> str:
+    # The offset is part of the key: the same moment in two zones is equal.
+    return format_datetime(second)
 
 
 def size_estimate(content: Content) -> int:
@@ -108,7 +112,7 @@ def size_estimate(content: Content) -> int:
 
 def crlf(text: str) -> str:
     """The text with CRLF for every line end (RFC 2046 §4.1.1)."""
-    return _LINE_END.sub("\r\n", text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
 
 
 def _customers(draft: Draft) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-import structlog
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,7 +28,6 @@ from postmta_ctl.features.suppressions.service import suppressed
 from postmta_ctl.features.webhooks.outbox import announce_mail, listeners
 from postmta_ctl.system import System
 
-log = structlog.get_logger(__name__)
 Judged = NewMessage | PostMTAError
 Key = tuple[str, str, str]
 """Organization, route, Idempotency-Key."""
@@ -73,7 +71,7 @@ async def accept(system: System, ask: Ask) -> Answer:
 
     Raises:
         Conflict: A request of the same key is being worked on.
-        Busy: The database cannot be written to at present, or too much is waiting for it or for the nodes.
+        Busy: Too much is waiting for the database or for the nodes.
         PostMTAError: What else stands in the way of this request.
     """
     if ask.key in system.keys_in_progress:
@@ -103,10 +101,8 @@ def _in_progress() -> Conflict:
 async def _committed(system: System, group: list[Ask]) -> Sequence[Answer | Exception]:
     try:
         return await system.db.at_once(lambda connection: accept_all(system, connection, group))
-    except (OperationalError, InterfaceError) as error:
-        # Locked, full or away: nobody's fault, and not to be asked again for each of them.
-        log.error("database cannot be written to", exc_info=error)
-        raise Busy("The database cannot be written to at present.", retry_after=5) from error
+    except (OperationalError, InterfaceError):
+        raise  # Locked, full or away: nobody's fault, and not to be asked again for each of them.
     except Exception as error:
         if len(group) > 1:
             return [result for one in group for result in await _committed(system, [one])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -121,8 +122,12 @@ def campaign_of(tags: list[str]) -> str | None:
 
     ``:``, ``@`` and ``!`` divide queue names, and metric labels are not escaped (KumoMTA: reference/queues).
     """
-    slug = re.sub(r"[^a-z0-9._-]+", "-", tags[0].lower()).strip("-")[:63] if tags else ""
-    return slug or None
+    return _slug(tags[0]) if tags else None
+
+
+@lru_cache(maxsize=1024)
+def _slug(tag: str) -> str | None:
+    return re.sub(r"[^a-z0-9._-]+", "-", tag.lower()).strip("-")[:63] or None
 
 
 def _mailbox(field: str, text: str, problems: Fields) -> Mailbox | None:
