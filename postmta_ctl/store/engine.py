@@ -142,8 +142,9 @@ def _sqlite_engine(url: str) -> AsyncEngine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # Connections beyond the pool would be opened and closed again and again, each with a thread of its own.
-    engine = create_async_engine(url, pool_size=16, max_overflow=0, connect_args={"timeout": 30})
+    # Each has a thread of its own: those beyond the pool are opened and closed again, which takes time, and those
+    # in it are kept, which takes memory.
+    engine = create_async_engine(url, pool_size=6, max_overflow=10, connect_args={"timeout": 30})
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
