@@ -120,4 +120,14 @@ def stage(service: Service) -> dict[str, str]:
     service.wait_for_status(sent[-1], "delivered")
     held = "spring:sender@gmail.com"
     service.call("POST", f"/api/v1/queues/{held}/hold", {"reason": "the receiver asked us to wait until Monday"})
-    return {"message": f"/console/messages/{sent[3]}", "queue-hold": f"/console/queues/hold?queue={held}"}
+    [warming, *_] = service.call("GET", "/api/v1/vmtas")["data"]
+    [pending, verified] = service.call("GET", "/api/v1/domains")["data"]
+    vmta = f"/console/vmtas/{warming['id']}"
+    return {
+        "message": f"/console/messages/{sent[3]}",
+        "queue-hold": f"/console/queues/hold?queue={held}",
+        "domain": f"/console/domains/{verified['id']}",
+        "domain-pending": f"/console/domains/{pending['id']}",
+        "vmta": vmta,
+        "vmta-warmup": f"{vmta}/warmup?schedule=standard&volume=20000",
+    }
