@@ -57,6 +57,20 @@ async def test_a_plan_tries_them_and_a_publication_is_refused(client: Any, acme:
     assert (await client.get("/api/v1/policy/releases", headers=acme)).json()["data"] == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_going_back_tells_what_will_not_hold_and_goes(client: Any, acme: Any) -> None:
+    await client.post("/api/v1/policy/publish", headers=acme)
+    await client.post("/api/v1/vmtas", json=VMTA, headers=acme)
+    await put(client, acme, GOOD)
+    await client.post("/api/v1/policy/publish", headers=acme)
+    done = await client.post("/api/v1/policy/rollback", json={"release": 1}, headers=acme)
+    assert (done.status_code, done.json()["release"]) == (200, 3), done.text
+    proofs = (await client.get("/api/v1/policy/releases/3", headers=acme)).json()["proofs"]
+    tried = next(each for each in proofs if each["name"] == "scenarios")
+    assert (tried["ok"], tried["detail"]) == (True, "1 warning" if len(tried["findings"]) == 1 else "2 warnings")
+    assert "vmtas: expected mx1, found none" in [each["message"] for each in tried["findings"]]
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [

@@ -106,19 +106,29 @@ def _of_lua(bundle: Bundle) -> Proof:
         return prove_lua(root)
 
 
-def prove_bundle(bundle: Bundle, keys: Collection[KeyFile]) -> list[Proof]:
+def prove_bundle(bundle: Bundle, keys: Collection[KeyFile], scenarios: str) -> list[Proof]:
     """What can be proved of a policy whose rows are gone: its Lua runs, and the keys that it signs with are still kept.
+
+    A scenario that does not hold is told, and stands in nobody's way: it may have been written for what is gone back
+    from, and whoever goes back is in a hurry.
 
     Args:
         bundle: An older release's.
         keys: The private keys that there are.
+        scenarios: Those that are kept now, as TOML.
     """
     missing = sorted(signing_keys(bundle) - set(keys))
     findings = tuple(
         Finding(code="key-gone", message=f"it signs with a key of {key.selector} that was deleted", where=key.domain)
         for key in missing
     )
-    return [Proof(name="keys", ok=not findings, detail=_counted(findings), findings=findings), _of_lua(bundle)]
+    proofs = [Proof(name="keys", ok=not findings, detail=_counted(findings), findings=findings), _of_lua(bundle)]
+    contents, _ = read(bundle)
+    if contents is not None and all(proof.ok for proof in proofs):
+        tried = _of_scenarios(scenarios, contents, bundle)
+        told = tuple(msgspec.structs.replace(finding, severity="warning") for finding in tried.findings)
+        proofs.append(tried if tried.ok is not False else _proof("scenarios", told))
+    return proofs
 
 
 def prove_lua(root: Path) -> Proof:

@@ -13,6 +13,7 @@ from postmta_ctl.features.policy.proofs import prove_bundle, require
 from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.queries import ReleaseRow
 from postmta_ctl.features.policy.releasing import By, NewRelease
+from postmta_ctl.features.policy.scenarios import queries as scenario_queries
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
@@ -44,9 +45,10 @@ async def roll_back(system: System, by: By, number: int, *, reason: str | None =
             wanted = await load_bundle(connection, await queries.files_of(connection, number))
             current = await load_bundle(connection, await queries.files_of(connection, latest.number if latest else 0))
             keys = await queries.key_files(connection)
+            scenarios = await scenario_queries.text(connection)
         if latest is not None and latest.digest == row.digest:
             return await _bring(system, "nothing", latest.number, wanted, current)
-        proofs = await asyncio.to_thread(prove_bundle, wanted, keys)
+        proofs = await asyncio.to_thread(prove_bundle, wanted, keys, scenarios)
         require(proofs)
         reason = reason or f"roll back to release {number}"
         new = NewRelease(
