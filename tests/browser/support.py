@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.serving import EMAIL, PASSWORD, Service
 
 WIDTHS = {"wide": (1440, 900), "narrow": (360, 740)}
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def missing() -> str | None:
@@ -36,7 +36,9 @@ def chromium() -> Iterator[Browser]:
 class Person:
     """Somebody with a window of their own; what the browser complains about is kept."""
 
-    def __init__(self, browser: Browser, url: str, width: str = "wide", scheme: Any = "light") -> None:
+    def __init__(
+        self, browser: Browser, url: str, width: str = "wide", scheme: Literal["light", "dark"] = "light"
+    ) -> None:
         size = WIDTHS[width]
         self.context = browser.new_context(
             base_url=url, viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
@@ -89,16 +91,17 @@ def photograph(browser: Browser, url: str, pages: dict[str, str], folder: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     wrong = []
     for width in WIDTHS:
-        for scheme in SCHEMES:
-            person = Person(browser, url, width, scheme)
-            person.log_in()
-            for name, path in pages.items():
-                person.page.goto(path)
-                person.settled()
+        person = Person(browser, url, width)
+        person.log_in()
+        for name, path in pages.items():
+            person.page.goto(path)
+            person.settled()
+            for scheme in SCHEMES:
+                person.page.emulate_media(color_scheme=scheme)
                 person.page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", animations="disabled")
-                wrong += [f"{name} {width}: it is wider than the window"] * person.overflows()
-            wrong += person.complaints
-            person.context.close()
+            wrong += [f"{name} {width}: it is wider than the window"] * person.overflows()
+        wrong += person.complaints
+        person.context.close()
     return wrong
 
 
