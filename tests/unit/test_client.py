@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar
+from standardwebhooks import Webhook
 
 from postmta_ctl.client import ApiError, Client, NoAnswer, NotGenuine, Retries, SendRequest
 from postmta_ctl.client import errors as client_errors
@@ -182,6 +183,8 @@ def test_webhooks_are_verified(clock: FakeClock) -> None:
     shouted = {name.title(): value for name, value in headers.items()}
     event = verify(body, shouted, old, now=clock())
     assert (event.id, event.type, event.data["recipient"]) == ("m1", "message.delivered", "a@b.test")
+    theirs = Webhook(new).sign("m1", clock(), body.decode())
+    assert verify(body, headers | {"webhook-signature": theirs}, [old, new], now=clock()) == event
     wrong: list[tuple[bytes, dict[str, str], str, timedelta]] = [
         (body + b" ", headers, new, timedelta()),
         (body, headers, make_secret(b"x" * 32), timedelta()),
