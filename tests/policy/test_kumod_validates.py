@@ -15,8 +15,9 @@ import pytest
 
 from postmta_ctl.compiler import node_files
 from postmta_ctl.compiler.bundle import Bundle
-from postmta_ctl.compiler.model import PolicyModel
+from postmta_ctl.compiler.model import PolicyModel, ShapingRule
 from postmta_ctl.compiler.render import render
+from postmta_ctl.core.shaping import Limits
 
 KUMOD = os.environ.get("KUMOD") or shutil.which("kumod")
 pytestmark = [pytest.mark.kumod, pytest.mark.skipif(not KUMOD, reason="needs KUMOD=/path/to/kumod")]
@@ -54,6 +55,30 @@ def demo(model: PolicyModel, folder: Path) -> Bundle:
 def test_the_demo_fleet_is_valid(demo: Bundle, folder: Path) -> None:
     result = validate(publish(demo, folder))
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+_ASK = """
+local kumo = require 'kumo'
+kumo.on('validate_config', function()
+  local site = '(alt1|alt2).aspmx.l.google.com'
+  local path = kumo.invoke_get_egress_path_config('hosted.example', 'acme.mx-1.r1', site)
+  print('asked: ' .. kumo.serde.json_encode(path))
+end)
+"""
+
+
+def test_a_site_of_a_provider_has_its_limits(demo: Bundle, folder: Path, model: PolicyModel) -> None:
+    rule = ShapingRule(organization="acme", provider="gmail", limits=Limits(connection_limit=3, max_message_rate="9/s"))
+    shaped = render(msgspec.structs.replace(model, shaping=(rule,)))
+    files = demo.files | {"generated/shaping.lua": shaped.files["generated/shaping.lua"]}
+    policy = publish(Bundle.of(files | {"init.lua": files["init.lua"] + _ASK.encode()}), folder)
+    result = validate(policy)
+    [asked] = [line for line in result.stdout.splitlines() if line.startswith("asked: ")]
+    path = msgspec.json.decode(asked.removeprefix("asked: "))
+    three = {"limit": 3, "force_local": False}
+    assert (path["connection_limit"], path["provider_name"]) == (three, "gmail")
+    assert path["additional_connection_limits"] == {"postmta:acme.mx-1:gmail": three}
+    assert list(path["additional_message_rate_throttles"]) == ["postmta:acme.mx-1:gmail"]
 
 
 @pytest.mark.parametrize(
