@@ -22,6 +22,7 @@ from postmta_ctl.groups import Groups
 from postmta_ctl.in_flight import InFlight
 from postmta_ctl.keys import Keys
 from postmta_ctl.metrics import Metrics
+from postmta_ctl.node_troubles import Troubles
 from postmta_ctl.passwords import Passwords
 from postmta_ctl.recent import Recent, RecentByKey
 from postmta_ctl.settings import Settings
@@ -57,6 +58,8 @@ class System:
     """Told where the process is when its death would matter."""
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
+    node_troubles: Troubles = field(default_factory=Troubles)
+    """Nodes that the relay passes over for a moment."""
     known: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)
     """What requests ask for again and again and seldom changes: who asks, sending domains, plans, who listens."""
     accepting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=64), init=False)

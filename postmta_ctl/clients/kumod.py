@@ -33,6 +33,8 @@ class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     admin_url: str
     token: str
+    weight: int = 1
+    """Its share of the mail against that of others; 0: none that is new."""
 
 
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +203,10 @@ class KumodClient:
         # Made on first use, since a session belongs to the running event loop.
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self._timeout, connect=5)
-            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=64))
+            connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=60, ttl_dns_cache=60)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +30,7 @@ TRACE_HEADERS: dict[str, Any] = {
     "include_meta_names": ["x_rid", "tenant"],
 }
 
+_encode = msgspec.json.Encoder().encode
 _WORTH_SHARING = 64 * 1024
 """Octets that must be saved before a message with several recipients gets requests of its own."""
 _JOINT = len(',"recipients":[]')
@@ -86,10 +88,22 @@ def pack(items: Iterable[InjectItem], *, max_recipients: int = 100, max_bytes: i
     """
     return [
         call
-        for group in _groups(items)
+        for group in _groups(map(_filled, items))
         for distinct in _rounds(group)
         for call in _calls(distinct, max_recipients, max_bytes)
     ]
+
+
+class _Filled(NamedTuple):
+    """An item, its shape, and the values of the template's variables: worked out once, and looked at several times."""
+
+    item: InjectItem
+    shape: InjectShape
+    values: dict[str, str]
+
+
+def _filled(item: InjectItem) -> _Filled:
+    return _Filled(item, item.shape, values_of(item))
 
 
 def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ()) -> dict[str, Any]:
@@ -108,7 +122,8 @@ def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ())
 
 def values_of(item: InjectItem) -> dict[str, str]:
     """The values of the template's variables for one recipient."""
-    values = {f"h{index}": item.headers[name] for index, name in enumerate(sorted(item.headers))}
+    headers = item.headers
+    values = dict(zip(_variables(len(headers)), map(headers.__getitem__, sorted(headers)), strict=True))
     if item.text is not None:
         values["text"] = item.text
     if item.html is not None:
@@ -116,55 +131,68 @@ def values_of(item: InjectItem) -> dict[str, str]:
     return values
 
 
-def _groups(items: Iterable[InjectItem]) -> Iterator[list[InjectItem]]:
-    by_message: dict[tuple[str, InjectShape], list[InjectItem]] = {}
-    for item in items:
-        by_message.setdefault((item.message_id, item.shape), []).append(item)
-    mixed: dict[InjectShape, list[InjectItem]] = {}
+@cache
+def _variables(count: int) -> tuple[str, ...]:
+    """Names of the variables that stand for header fields; a message has some sixty at most."""
+    return tuple(f"h{index}" for index in range(count))
+
+
+def _groups(filled: Iterable[_Filled]) -> Iterator[list[_Filled]]:
+    by_message: dict[tuple[str, InjectShape], list[_Filled]] = {}
+    for one in filled:
+        by_message.setdefault((one.item.message_id, one.shape), []).append(one)
+    mixed: dict[InjectShape, list[_Filled]] = {}
     for (_, shape), group in by_message.items():
-        if group[0].attachments or _octets(_common(group)) * (len(group) - 1) >= _WORTH_SHARING:
+        if group[0].item.attachments or _is_worth_sharing(group):
             yield group
         else:
             mixed.setdefault(shape, []).extend(group)
     yield from mixed.values()
 
 
-def _rounds(group: Iterable[InjectItem]) -> Iterable[list[InjectItem]]:
+def _is_worth_sharing(group: Sequence[_Filled]) -> bool:
+    return len(group) > 1 and _octets(_common(group)) * (len(group) - 1) >= _WORTH_SHARING
+
+
+def _rounds(group: Iterable[_Filled]) -> Iterable[list[_Filled]]:
     """Split so that no address is twice in one list: the n-th item of an address goes to the n-th list."""
-    rounds: dict[int, list[InjectItem]] = {}
+    rounds: dict[int, list[_Filled]] = {}
     seen: Counter[str] = Counter()
-    for item in group:
-        rounds.setdefault(seen[item.address], []).append(item)
-        seen[item.address] += 1
+    for one in group:
+        address = one.item.address
+        rounds.setdefault(seen[address], []).append(one)
+        seen[address] += 1
     return rounds.values()
 
 
-def _calls(group: list[InjectItem], max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
+def _calls(group: list[_Filled], max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
     common = _common(group)
     frame = _frame(group[0], common)
-    part: dict[str, bytes] = {}
+    own = group[0].values.keys() - common.keys()
+    part: list[bytes] = []
     rids: dict[str, str] = {}
     size = 0
-    for item in group:
-        recipient = _recipient(item, common)
+    for one in group:
+        recipient = _recipient(one, own)
         full = len(part) == max_recipients or len(frame) + size + len(recipient) + _JOINT > max_bytes
         if part and full:
             yield InjectCall(_body(frame, part), rids)
-            part, rids, size = {}, {}, 0
-        part[item.address], rids[item.address] = recipient, item.rid
+            part, rids, size = [], {}, 0
+        part.append(recipient)
+        rids[one.item.address] = one.item.rid
         size += len(recipient) + 1
     yield InjectCall(_body(frame, part), rids)
 
 
-def _body(frame: bytes, part: Mapping[str, bytes]) -> bytes:
-    return frame[:-1] + b',"recipients":[' + b",".join(part.values()) + b"]}"
+def _body(frame: bytes, part: Sequence[bytes]) -> bytes:
+    return frame[:-1] + b',"recipients":[' + b",".join(part) + b"]}"
 
 
-def _frame(item: InjectItem, common: Mapping[str, str]) -> bytes:
-    return msgspec.json.encode(
+def _frame(one: _Filled, common: Mapping[str, str]) -> bytes:
+    return _encode(
         {
-            "envelope_sender": item.envelope_sender,
-            "content": content_template(item.shape, item.attachments),
+            "envelope_sender": one.item.envelope_sender,
+            "content": content_template(one.shape, one.item.attachments),
             "substitutions": common,
             "template_dialect": "Jinja",
             "trace_headers": TRACE_HEADERS,
@@ -172,16 +200,24 @@ def _frame(item: InjectItem, common: Mapping[str, str]) -> bytes:
     )
 
 
-def _recipient(item: InjectItem, common: Mapping[str, str]) -> bytes:
-    own = {name: value for name, value in values_of(item).items() if name not in common}
+def _recipient(one: _Filled, own: Iterable[str]) -> bytes:
+    values, item = one.values, one.item
     metadata = {"rid": item.rid} | {name: value for name, value in item.metadata.items() if value != ""}
-    return msgspec.json.encode({"email": item.address, "substitutions": own, "metadata": metadata})
+    substitutions = {name: values[name] for name in own}
+    return _encode({"email": item.address, "substitutions": substitutions, "metadata": metadata})
 
 
-def _common(group: Sequence[InjectItem]) -> dict[str, str]:
+def _common(group: Sequence[_Filled]) -> dict[str, str]:
     """The values that all items of a group share; they are sent once."""
-    first, *others = [values_of(item) for item in group]
-    return {name: value for name, value in first.items() if all(other[name] == value for other in others)}
+    common = dict(group[0].values)
+    for one in group:
+        values = one.values
+        differing = [name for name, value in common.items() if values[name] != value]
+        for name in differing:
+            del common[name]
+        if not common:
+            break
+    return common
 
 
 def _octets(values: Mapping[str, str]) -> int:

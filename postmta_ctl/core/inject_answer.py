@@ -57,7 +57,7 @@ MAX_TEXT = 500
 """Characters kept of what the node said."""
 
 _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
-_BEFORE_ANYTHING = frozenset({401, 403, 404, 503})
+DECLINED = frozenset({401, 403, 404, 503})
 """Answered before the node looks at any recipient."""
 _POLICY_REPLY = re.compile(r"(?P<code>[2-5]\d\d)[ -]")
 _UNPARSABLE_ADDRESS = re.compile(r"recipient email |.*not an address", re.DOTALL)
@@ -73,7 +73,7 @@ def read_answer(call: InjectCall, status: int, body: bytes) -> list[Outcome]:
         except (msgspec.MsgspecError, ValueError) as error:
             return unanswered(call, Result.UNKNOWN, f"the answer could not be read: {error}")
     text = body.decode("utf-8", "replace").strip()
-    result = Result.TRY_AGAIN if status in _BEFORE_ANYTHING else Result.UNKNOWN
+    result = Result.TRY_AGAIN if status in DECLINED else Result.UNKNOWN
     if status in _ABOUT_THE_REQUEST:
         result = Result.REFUSED if len(call.recipients) == 1 else Result.TRY_ALONE
     return unanswered(call, result, f"HTTP {status}: {text}")

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.clients.webhooks import Reply
 from postmta_ctl.features.domains.verification import recheck_domains
-from postmta_ctl.features.messages.relay import relay_item
+from postmta_ctl.features.messages.injecting import relay_item
 from postmta_ctl.features.messages.relay_queries import lease
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.store.tables import webhook_deliveries
@@ -216,7 +216,7 @@ async def test_a_tracking_host_of_its_own(
         }
         assert (await client.post("/api/v1/messages/send", json=body, headers=acme)).status_code == 202
         async with db.transaction() as connection:
-            (leased,) = await lease(connection, clock(), limit=10, lifetime=timedelta(hours=1))
+            (leased,) = (await lease(connection, clock(), limit=10, lifetime=timedelta(hours=1))).leased
         item = relay_item(leased, "b@b.test", tracker(system))
         assert item.html is not None
         assert system.settings.url in item.headers["List-Unsubscribe"]

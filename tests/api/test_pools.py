@@ -183,7 +183,7 @@ class TestMail:
             ["None", "news", "deals", "news", "None", "deals", "news"]
         )
         async with db.transaction() as connection:
-            leased = await relay_queries.lease(connection, clock(), limit=10, lifetime=clock() - clock())
+            leased = (await relay_queries.lease(connection, clock(), limit=10, lifetime=clock() - clock())).leased
         assert sorted((one.vmta or "", one.pool or "") for one in leased)[0:2] == [("", ""), ("", "deals")]
 
     async def test_a_message_shows_its_pool(self, client: Any, two: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from postmta_ctl.clients.kumod import NodeAddress, NodeTimeout
 from postmta_ctl.errors import NodeUnreachable
 from postmta_ctl.features.ingest.service import ingest
 from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
+from postmta_ctl.features.messages.relay_queries import lease, settle_later
 from postmta_ctl.recent import Recent
 from postmta_ctl.store.tables import nodes, outbox, recipients
 from tests.api.test_rollups import check
@@ -370,3 +372,129 @@ async def test_each_recipient_knows_the_release_that_took_it_in(
 async def releases_of(db: Any) -> list[int | None]:
     async with db.reading() as connection:
         return list(await connection.scalars(select(recipients.c.release).order_by(recipients.c.id)))
+
+
+class TestSeveralNodes:
+    """Which node mail goes to, and which it must not."""
+
+    @pytest.fixture
+    def fleet(self) -> dict[str, FakeNode]:
+        return {"n1": FakeNode(), "n2": FakeNode()}
+
+    @pytest.fixture
+    def several(self, relaying: Any, fleet: dict[str, FakeNode]) -> Any:
+        class Nodes:
+            async def inject(self, node: NodeAddress, body: bytes) -> tuple[int, bytes]:
+                return await fleet[node.name].inject(node, body)
+
+        here = dataclasses.replace(relaying, kumod=Nodes(), node_addresses=Recent(3600))
+        weights = {"n1": 3, "n2": 1}
+        here.node_addresses.set(
+            tuple(NodeAddress(name=name, admin_url="http://h", token="t", weight=weights[name]) for name in fleet)
+        )
+        return here
+
+    async def test_each_gets_its_share(
+        self, client: Any, acme: Any, several: Any, fleet: dict[str, FakeNode], db: Any
+    ) -> None:
+        await send(client, acme, to=[f"r{number}@example.org" for number in range(8)])
+        await relay(several)
+        assert {name: len(node.taken) for name, node in fleet.items()} == {"n1": 6, "n2": 2}
+        async with db.reading() as connection:
+            found = list(await connection.scalars(select(recipients.c.node).where(recipients.c.status == "injected")))
+        assert sorted(found) == ["n1"] * 6 + ["n2"] * 2
+
+    @pytest.mark.parametrize("answer", [503, 401, NodeUnreachable("refused")])
+    async def test_what_one_declines_another_takes_at_once(
+        self, client: Any, acme: Any, several: Any, fleet: dict[str, FakeNode], db: Any, answer: Any
+    ) -> None:
+        fleet["n1"].answers = [answer]
+        await send(client, acme)
+        await relay(several)
+        assert (len(fleet["n1"].requests), len(fleet["n2"].taken)) == (1, 1)
+        assert await state(db) == [("bob@example.org", "injected", None)]
+        await send(client, acme)
+        await relay(several)
+        assert (len(fleet["n1"].requests), len(fleet["n2"].taken)) == (1, 2), "for a moment it is passed over"
+
+    async def test_when_all_decline_it_waits(
+        self, client: Any, acme: Any, several: Any, fleet: dict[str, FakeNode], db: Any, clock: Any
+    ) -> None:
+        for node in fleet.values():
+            node.answers = [503]
+        await send(client, acme)
+        await relay(several)
+        assert await state(db) == [("bob@example.org", "queued", 1)]
+        clock.advance(seconds=2)
+        await relay(several)
+        assert await state(db) == [("bob@example.org", "injected", None)]
+
+    @pytest.mark.parametrize("end", ["no answer", "relay killed"])
+    async def test_what_a_node_may_have_is_given_to_no_other(
+        self, client: Any, acme: Any, several: Any, fleet: dict[str, FakeNode], db: Any, clock: Any, end: str
+    ) -> None:
+        await send(client, acme)
+        if end == "no answer":
+            fleet["n1"].loses_answer = True
+            await relay(several)
+        else:
+            fleet["n1"].answers = [Killed()]
+            with pytest.raises(Killed):
+                await relay(several)
+        fleet["n1"].loses_answer = False
+        clock.advance(seconds=91)
+        fleet["n1"].answers = [NodeUnreachable("refused")]
+        await relay(several)
+        assert [waiting for _, _, waiting in await state(db)] == [2]
+        clock.advance(seconds=10)
+        await relay(several)
+        assert fleet["n2"].requests == []
+        attempts = {one["metadata"]["attempt"] for each in fleet["n1"].requests for one in each["recipients"]}
+        assert attempts == {1}, "its fence must know it again"
+        assert len(fleet["n1"].taken) == 1
+        assert await state(db) == [("bob@example.org", "injected", None)]
+
+    async def test_a_node_that_was_removed_has_it_no_more(
+        self, client: Any, acme: Any, several: Any, fleet: dict[str, FakeNode], clock: Any
+    ) -> None:
+        await send(client, acme)
+        fleet["n1"].answers = [NodeTimeout("reset")]
+        await relay(several)
+        several.node_addresses.set((NodeAddress(name="n2", admin_url="http://h", token="t"),))
+        clock.advance(seconds=RECORD_WAIT.total_seconds() + 1)
+        await relay(several)
+        assert len(fleet["n2"].taken) == 1
+
+
+class TestLeases:
+    """What a relay takes at a time, and what it may still write about it."""
+
+    async def test_large_messages_are_taken_one_after_the_other(
+        self, client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any, clock: Any
+    ) -> None:
+        for number in range(3):
+            await send(client, acme, text="x" * 5000, to=[f"a{number}@example.org", f"b{number}@example.org"])
+        sizes = []
+        async with db.transaction() as connection:
+            while (found := await lease(connection, clock(), limit=10, lifetime=timedelta(1), octets=8000)).leased:
+                sizes.append((len(found.leased), found.may_be_more))
+        assert sizes == [(2, True), (2, True), (2, False)], "recipients of a message share its content"
+        clock.advance(days=1, seconds=1)
+        await relay(relaying)
+        assert {status for _, status, _ in await state(db)} == {"injected"}
+
+    async def test_who_lost_his_lease_says_nothing_more_about_it(
+        self, client: Any, acme: Any, relaying: Any, db: Any, clock: Any
+    ) -> None:
+        await send(client, acme)
+        async with db.transaction() as connection:
+            ((first,), _) = await lease(connection, clock(), limit=10, lifetime=timedelta(0), owner="one")
+            ((second,), _) = await lease(connection, clock(), limit=10, lifetime=timedelta(0), owner="two")
+            assert (first.attempts, second.attempts) == (1, 2)
+            told = {"rid": first.recipient_id, "due": clock(), "by_itself": False, "words": "", "at_node": None}
+            for owner, attempt in (("one", 1), ("one", 2), ("two", 1)):
+                await settle_later(connection, owner, [told | {"lease": attempt, "next_generation": 7}])
+            assert await connection.scalar(select(outbox.c.generation)) == 1
+            await settle_later(connection, "two", [told | {"lease": 2, "next_generation": 7}])
+            row = (await connection.execute(select(outbox.c.generation, outbox.c.owner))).one()
+            assert tuple(row) == (7, None)

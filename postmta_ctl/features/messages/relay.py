@@ -1,14 +1,17 @@
-"""The relay: from the outbox to a node.
+"""The relay: from the outbox to the nodes.
 
-A turn leases what is due, packs it into requests, sends them side by side, and settles each recipient by the node's
-answer. Whatever happens in between, a lease ends by itself and the recipient is tried again; a fence on the node
-(``kumo_policy/fence.lua``) answers a repetition of what it took with "duplicate".
+A turn leases what is due, gives it to the nodes, and settles each recipient by the answers. Turns overlap: while one
+is on its way to the nodes, the one before is settled and the next one leased, in one transaction. Whatever happens in
+between, a lease ends by itself and the recipient is tried again; a fence on the node (``kumo_policy/fence.lua``)
+answers a repetition of what it took with "duplicate".
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import os
+import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,56 +19,118 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.clients.kumod import NodeAddress
-from postmta_ctl.compiler.names import tenant_name
-from postmta_ctl.core.inject import InjectCall, InjectItem, pack
-from postmta_ctl.core.inject_answer import Outcome, Result, read_answer, unanswered
+from postmta_ctl.core.inject_answer import Outcome, Result
 from postmta_ctl.core.retry import backoff
 from postmta_ctl.core.status import summarise
-from postmta_ctl.core.tracking import Tracker
-from postmta_ctl.errors import NodeFailed, NodeUnreachable
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.blocked import without_blocked
 from postmta_ctl.features.messages.happenings import record_refused
+from postmta_ctl.features.messages.injecting import Attempt, inject, may_be_there
+from postmta_ctl.features.messages.node_choice import Choice
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.withdrawals import withdraw_suppressed, without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
-from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
 
-TURN = 800
-"""Recipients of one turn: some requests in flight at once, and a bound on what a turn holds in memory."""
+OWNER = f"{os.getpid()}-{secrets.token_hex(4)}"
+"""This process, in leases."""
+TURN, TURN_OCTETS = 1000, 16 * 1024 * 1024
+"""Recipients of a turn, and octets of their messages: two turns are in memory at a time, whatever the backlog."""
+TURNS = 50
+"""After so many the job begins anew, and looks at the nodes again."""
 RECORD_WAIT = timedelta(seconds=30)
 """How long a Reception record has to settle an injection whose answer was lost, before it is repeated."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """A request and what was learnt of each recipient in it."""
+class Turn(msgspec.Struct, frozen=True):
+    """Recipients that this process has leased."""
 
-    node: NodeAddress
-    outcomes: list[Outcome]
+    held: list[Leased]
+    """Those that are to be sent."""
+    is_full: bool
+    """There may be more."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A turn whose answers are there."""
+
+    held: list[Leased]
+    attempts: list[Attempt]
+
+
+class Settled(msgspec.Struct):
+    """What became of the recipients of a turn."""
+
+    injected: dict[str, str] = {}
+    """Recipient id → node."""
+    refused: dict[str, tuple[str, str]] = {}
+    """Recipient id → node, its words."""
+    later: list[dict[str, Any]] = []
 
 
 async def relay(system: System) -> bool:
-    """One turn. True when there may be more to do at once."""
+    """Work off what is due. True when there may be more to do at once."""
     nodes = await addresses(system)
     if not nodes:
         return False
-    now, lease = system.now(), timedelta(seconds=system.settings.relay_lease_seconds)
-    async with system.db.transaction() as connection:
-        leased = await queries.lease(connection, now, limit=TURN, lifetime=lease)
-        held = await _still_needed(connection, leased, now)
+    choice = Choice(nodes, system.node_troubles)
+    turn = await _step(system, choice, None, lease=True)
+    sent: Sent | None = None
+    for number in range(1, TURNS + 1):
+        if not turn.held and not turn.is_full:
+            break
+        sending = asyncio.create_task(_inject(system, choice, turn.held))
+        try:
+            following = await _step(system, choice, sent, lease=turn.is_full and number < TURNS)
+        finally:
+            # Also when the database failed: what is on its way must not be cut off.
+            attempts = await sending
+        sent, turn = Sent(turn.held, attempts), following
+    await _step(system, choice, sent, lease=False)
+    return turn.is_full
+
+
+async def _inject(system: System, choice: Choice, held: Sequence[Leased]) -> list[Attempt]:
     if not held:
-        return False
+        return []
     system.reach("after-lease")
-    attempts = await asyncio.gather(*_sent(system, nodes, held))
+    attempts = await inject(system, choice, held)
     system.reach("after-inject")
-    await _settle(system, {one.recipient_id: one for one in held}, attempts)
-    return len(leased) >= TURN
+    return attempts
+
+
+async def _step(system: System, choice: Choice, sent: Sent | None, *, lease: bool) -> Turn:
+    """Settle one turn and lease another, in one transaction."""
+    if not lease and not (sent and sent.held):
+        return Turn([], is_full=False)
+
+    async def work(connection: AsyncConnection) -> tuple[Settled, Turn]:
+        settled = await _settle(system, connection, sent) if sent and sent.held else Settled()
+        return settled, await _lease(system, connection, choice) if lease else Turn([], is_full=False)
+
+    settled, turn = await system.db.at_once(work)
+    if sent and sent.held:
+        system.reach("after-mark")
+        _report(system, settled)
+    return turn
+
+
+async def _lease(system: System, connection: AsyncConnection, choice: Choice) -> Turn:
+    now = system.now()
+    found = await queries.lease(
+        connection,
+        now,
+        limit=TURN,
+        octets=TURN_OCTETS,
+        lifetime=timedelta(seconds=system.settings.relay_lease_seconds),
+        owner=OWNER,
+        choose=choice.choose,
+    )
+    return Turn(await _still_needed(connection, found.leased, now), is_full=found.may_be_more)
 
 
 async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:
@@ -78,110 +143,71 @@ async def _still_needed(connection: AsyncConnection, held: list[Leased], now: da
     return await without_blocked(connection, await without_withdrawn(connection, left, now), now)
 
 
-def _sent(system: System, nodes: Sequence[NodeAddress], held: Sequence[Leased]) -> Iterator[Any]:
-    sender, links = f"b@{system.settings.bounces}", tracker(system)
-    together = pack(relay_item(one, sender, links) for one in held if not one.alone)
-    apart = [call for one in held if one.alone for call in pack([relay_item(one, sender, links)])]
-    return (_send(system, nodes[index % len(nodes)], call) for index, call in enumerate([*together, *apart]))
-
-
-def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
-    """One recipient as it is given to a node, with links of its own."""
-    html = one.content.html
-    if html is not None:
-        tracked = links.at(one.tracking_host)
-        html = tracked.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
-    return InjectItem(
-        rid=one.recipient_id,
-        address=one.address,
-        message_id=one.message_id,
-        envelope_sender=envelope_sender,
-        headers=one.content.headers | (_unsubscription(links, one.recipient_id) if one.unsubscribe else {}),
-        text=one.content.text,
-        html=html,
-        attachments=one.content.attachments,
-        metadata={
-            "tenant": tenant_name(one.organization, one.vmta, one.pool),
-            "campaign": one.campaign or "",
-            "attempt": one.generation,
-        },
-    )
-
-
-def _unsubscription(links: Tracker, recipient_id: str) -> dict[str, str]:
-    """The two fields of RFC 8058; the policy has both in its DKIM signatures, as section 4 asks."""
-    return {
-        "List-Unsubscribe": f"<{links.unsubscribe_url(recipient_id)}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }
-
-
-async def _send(system: System, node: NodeAddress, call: InjectCall) -> Attempt:
-    try:
-        status, body = await system.kumod.inject(node, call.body)
-    except NodeUnreachable as error:
-        return Attempt(node, unanswered(call, Result.TRY_AGAIN, error.detail))
-    except NodeFailed as error:
-        return Attempt(node, unanswered(call, Result.UNKNOWN, error.detail))
-    return Attempt(node, read_answer(call, status, body))
-
-
-async def _settle(system: System, held: dict[str, Leased], attempts: Sequence[Attempt]) -> None:
+async def _settle(system: System, connection: AsyncConnection, sent: Sent) -> Settled:
     now = system.now()
-    injected: dict[str, str] = {}
+    held = {one.recipient_id: one for one in sent.held}
+    settled = Settled()
     repeated: dict[str, str] = {}
-    refused: dict[str, tuple[str, str]] = {}
-    later: list[dict[str, Any]] = []
-    listed: list[Outcome] = []
-    for attempt in attempts:
+    listed: list[tuple[Outcome, Attempt]] = []
+    for attempt in sent.attempts:
+        node = attempt.node or ""
         for outcome in attempt.outcomes:
             if outcome.result is Result.INJECTED:
-                injected[outcome.rid] = attempt.node.name
+                settled.injected[outcome.rid] = node
             elif outcome.result is Result.DUPLICATE:
-                repeated[outcome.rid] = attempt.node.name
+                repeated[outcome.rid] = node
             elif outcome.result is Result.REFUSED:
-                refused[outcome.rid] = attempt.node.name, outcome.text
+                settled.refused[outcome.rid] = node, outcome.text
             elif outcome.result is Result.SUPPRESSED:
-                listed.append(outcome)
+                listed.append((outcome, attempt))
             else:
-                later.append(_later(held[outcome.rid], outcome, now))
-    async with system.db.transaction() as connection:
-        lost = await queries.taken_and_lost(connection, list(repeated))
-        injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
-        later += [_later(held[rid], Outcome(rid, Result.TRY_AGAIN, "the node could not queue it"), now) for rid in lost]
-        blocked = await withdraw_suppressed(connection, [held[one.rid] for one in listed], now)
-        later += [_later(held[one.rid], one, now) for one in listed if one.rid not in blocked]
-        await queries.settle_injected(connection, injected, now)
-        rejected = await queries.settle_refused(connection, refused, now)
-        await record_refused(connection, {rid: refused[rid][1] for rid in rejected}, now)
-        await account.refund_recipients(
-            connection, list(refused), now, cause="relay", reference="refused by the policy"
-        )
-        await queries.settle_later(connection, later)
-        touched = {held[rid].message_id for rid in (*injected, *refused)}
-        found = await queries.statuses(connection, touched)
-        await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
-        system.reach("in-mark")
-    system.reach("after-mark")
-    system.metrics.relay_turn(injected=len(injected), refused=len(refused), later=len(later))
-    _report(injected, {rid: words for rid, (_, words) in refused.items()}, later)
+                settled.later.append(_later(held[outcome.rid], outcome, attempt, now))
+    await queries.lock(connection, held)
+    lost = await queries.taken_and_lost(connection, list(repeated))
+    settled.injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
+    failed = Attempt(node=None, outcomes=[])
+    words = "the node could not queue it"
+    settled.later += [_later(held[rid], Outcome(rid, Result.TRY_AGAIN, words), failed, now) for rid in lost]
+    blocked = await withdraw_suppressed(connection, [held[one.rid] for one, _ in listed], now)
+    settled.later += [_later(held[one.rid], one, how, now) for one, how in listed if one.rid not in blocked]
+    await _write(connection, settled, {rid: held[rid].message_id for rid in held}, now)
+    system.reach("in-mark")
+    return settled
 
 
-def _later(one: Leased, outcome: Outcome, now: datetime) -> dict[str, Any]:
+async def _write(connection: AsyncConnection, settled: Settled, message_ids: dict[str, str], now: datetime) -> None:
+    await queries.settle_injected(connection, settled.injected, now)
+    refused = settled.refused
+    rejected = await queries.settle_refused(connection, refused, now)
+    await record_refused(connection, {rid: refused[rid][1] for rid in rejected}, now)
+    await account.refund_recipients(connection, list(refused), now, cause="relay", reference="refused by the policy")
+    await queries.settle_later(connection, OWNER, settled.later)
+    touched = {message_ids[rid] for rid in (*settled.injected, *refused)}
+    found = await queries.statuses(connection, touched)
+    await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+
+
+def _later(one: Leased, outcome: Outcome, attempt: Attempt, now: datetime) -> dict[str, Any]:
     wait = backoff(one.attempts, first=FIRST_RETRY, most=LONGEST_RETRY)
     is_unknown = outcome.result is Result.UNKNOWN
+    # What a node did not look at it may still have from before, and its fence must know it by the same number.
+    is_there = is_unknown or (may_be_there(one) and not attempt.was_judged)
     return {
         "rid": one.recipient_id,
+        "lease": one.attempts,
         "due": now + (max(wait, RECORD_WAIT) if is_unknown else wait),
-        "next_generation": one.generation if is_unknown else one.generation + 1,
+        "next_generation": one.generation if is_there else max(one.generation, one.attempts) + 1,
         "by_itself": one.alone or outcome.result is Result.TRY_ALONE,
         "words": outcome.text,
+        "at_node": (attempt.node or one.node) if is_there else None,
     }
 
 
-def _report(injected: dict[str, str], refused: dict[str, str], later: list[dict[str, Any]]) -> None:
+def _report(system: System, settled: Settled) -> None:
+    injected, refused, later = len(settled.injected), len(settled.refused), len(settled.later)
+    system.metrics.relay_turn(injected=injected, refused=refused, later=later)
     if refused or later:
-        words = sorted({*refused.values(), *(one["words"] for one in later)})[:3]
-        log.warning("relay", injected=len(injected), refused=len(refused), later=len(later), words=words)
+        words = {*(text for _, text in settled.refused.values()), *(one["words"] for one in settled.later)}
+        log.warning("relay", injected=injected, refused=refused, later=later, words=sorted(words)[:3])
     else:
-        log.info("relay", injected=len(injected))
+        log.info("relay", injected=injected)

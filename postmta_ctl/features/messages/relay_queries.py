@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import RowMapping, Select, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,35 +56,77 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     """How often the node is known not to have taken it: the fence on the node lets a new generation pass."""
     alone: bool
+    node: str | None = None
+    """The one that it is for."""
     accepted_at: datetime
     content: Content
 
 
-async def lease(connection: AsyncConnection, now: datetime, *, limit: int, lifetime: timedelta) -> list[Leased]:
-    """Take up to ``limit`` due recipients, oldest first, with all that an injection needs.
+class Lease(NamedTuple):
+    """What was taken."""
+
+    leased: list[Leased]
+    may_be_more: bool
+    """Others may be due as well."""
+
+
+async def lease(
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    limit: int,
+    lifetime: timedelta,
+    owner: str = "",
+    octets: int = 1 << 24,
+    choose: Callable[[str | None], str] | None = None,
+) -> Lease:
+    """Take due recipients, oldest first, with all that an injection needs.
 
     A lease is a due time in the future, so it ends by itself. PostgreSQL passes over rows that another relay is
     taking; SQLite has one writer anyway.
+
+    Args:
+        connection: The transaction.
+        now: When.
+        limit: How many at most.
+        lifetime: How long others leave them alone.
+        owner: Who has them meanwhile.
+        octets: Of stored content, after which no more are taken; the first is, whatever its size.
+        choose: Says which node each is for, given the one that may have it. It is written down before anything is
+            sent, since what may be on a node must not be given to another one.
     """
-    due = select(outbox.c.recipient_id).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(limit)
-    taken = (
-        update(outbox)
-        .where(outbox.c.recipient_id.in_(due.with_for_update(skip_locked=True)))
-        .values(due_at=now + lifetime, attempts=outbox.c.attempts + 1)
-        .returning(outbox.c.recipient_id)
-    )
-    ids = list(await connection.scalars(taken))
-    return await _leased(connection, ids) if ids else []
+    found = (await connection.execute(_candidates(now, limit))).mappings().all()
+    rows = _within(found, octets)
+    by_node: dict[str | None, list[str]] = {}
+    for row in rows:
+        if choose is not None:
+            row["node"] = choose(row["node"])
+        by_node.setdefault(row["node"], []).append(row["recipient_id"])
+    for node, ids in by_node.items():
+        taken = {"due_at": now + lifetime, "attempts": outbox.c.attempts + 1, "owner": owner, "node": node}
+        await connection.execute(update(outbox).where(outbox.c.recipient_id.in_(ids)).values(taken))
+    contents = await _contents(connection, {row["message_id"] for row in rows}) if rows else {}
+    leased = [Leased(**row, content=contents[row["message_id"]]) for row in rows]
+    return Lease(leased, may_be_more=len(found) == limit or len(rows) < len(found))
 
 
-async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list[Leased]:
-    query = (
+async def move(connection: AsyncConnection, recipient_ids: Collection[str], node: str) -> None:
+    """Note that these are for another node now, since the one before is known not to have taken them."""
+    await connection.execute(update(outbox).where(outbox.c.recipient_id.in_(recipient_ids)).values(node=node))
+
+
+def _candidates(now: datetime, limit: int) -> Select[Any]:
+    due = select(outbox).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(limit)
+    # Chosen before anything is joined to them, so that the index on due_at is what both engines begin with.
+    chosen = due.with_for_update(skip_locked=True).subquery("due")
+    return (
         select(
-            outbox.c.recipient_id,
-            outbox.c.message_id,
-            outbox.c.attempts,
-            outbox.c.generation,
-            outbox.c.alone,
+            chosen.c.recipient_id,
+            chosen.c.message_id,
+            (chosen.c.attempts + 1).label("attempts"),
+            chosen.c.generation,
+            chosen.c.alone,
+            chosen.c.node,
             recipients.c.address,
             organizations.c.slug.label("organization"),
             messages.c.vmta,
@@ -97,20 +139,33 @@ async def _leased(connection: AsyncConnection, recipient_ids: list[str]) -> list
             messages.c.domain,
             domains.c.tracking_host,
             messages.c.created_at.label("accepted_at"),
+            func.length(message_contents.c.content).label("octets"),
         )
-        .join_from(outbox, recipients, outbox.c.recipient_id == recipients.c.id)
-        .join(messages, messages.c.id == outbox.c.message_id)
+        .join_from(chosen, recipients, chosen.c.recipient_id == recipients.c.id)
+        .join(messages, messages.c.id == chosen.c.message_id)
+        .join(message_contents, message_contents.c.message_id == chosen.c.message_id)
         .join(organizations, organizations.c.id == messages.c.organization_id)
         .outerjoin(
             domains,
             (domains.c.organization_id == messages.c.organization_id) & (domains.c.name == messages.c.domain),
         )
-        .where(outbox.c.recipient_id.in_(recipient_ids))
-        .order_by(outbox.c.recipient_id)
+        .order_by(chosen.c.due_at, chosen.c.recipient_id)
     )
-    rows = (await connection.execute(query)).mappings().all()
-    contents = await _contents(connection, {row["message_id"] for row in rows})
-    return [Leased(**row, content=contents[row["message_id"]]) for row in rows]
+
+
+def _within(rows: Iterable[RowMapping], octets: int) -> list[dict[str, Any]]:
+    """Those whose contents together are no longer than that, and the first; a message's content counts once."""
+    chosen: list[dict[str, Any]] = []
+    known: set[str] = set()
+    for row in map(dict, rows):
+        size = row.pop("octets")
+        if row["message_id"] not in known:
+            octets -= size
+            if octets < 0 and chosen:
+                break
+            known.add(row["message_id"])
+        chosen.append(row)
+    return chosen
 
 
 async def _contents(connection: AsyncConnection, message_ids: set[str]) -> dict[str, Content]:
@@ -188,18 +243,27 @@ def _after(generation: int | None, now: datetime) -> int:
     return int(now.timestamp()) if generation is None else generation + 1
 
 
+async def lock(connection: AsyncConnection, recipient_ids: Collection[str]) -> None:
+    """Lock recipients in the order in which ingestion does, so that neither waits for the other in a circle."""
+    if recipient_ids and connection.dialect.name != "sqlite":
+        query = select(recipients.c.id).where(recipients.c.id.in_(recipient_ids)).order_by(recipients.c.id)
+        await connection.execute(query.with_for_update())
+
+
 async def settle_injected(connection: AsyncConnection, injected: dict[str, str], now: datetime) -> None:
     """The node has these (``recipient id → node``). A status that a log record brought already is not undone."""
-    if not injected:
-        return
-    statement = (
-        update(recipients)
-        .where(recipients.c.id == bindparam("rid"), recipients.c.status == "queued")
-        .values(status="injected", status_at=now, node=bindparam("at_node"), release=_RUNNING)
-    )
-    rows = [{"rid": rid, "at_node": node} for rid, node in injected.items()]
-    await connection.execute(statement, rows)
-    await remove(connection, list(injected))
+    by_node: dict[str, list[str]] = {}
+    for rid, node in injected.items():
+        by_node.setdefault(node, []).append(rid)
+    for node, ids in sorted(by_node.items()):
+        statement = (
+            update(recipients)
+            .where(recipients.c.id.in_(ids), recipients.c.status == "queued")
+            .values(status="injected", status_at=now, node=node, release=_RUNNING)
+        )
+        await connection.execute(statement, {"at_node": node})
+    if injected:
+        await remove(connection, list(injected))
 
 
 async def settle_refused(connection: AsyncConnection, refused: dict[str, tuple[str, str]], now: datetime) -> list[str]:
@@ -218,18 +282,29 @@ REFUSED = 550
 """Reply code of what our policy refuses for good."""
 
 
-async def settle_later(connection: AsyncConnection, later: Sequence[dict[str, Any]]) -> None:
-    """Give these back to the outbox: each with ``rid``, ``due``, ``next_generation``, ``by_itself``, ``words``."""
+async def settle_later(connection: AsyncConnection, owner: str, later: Sequence[dict[str, Any]]) -> None:
+    """Give these back to the outbox: each with ``rid``, ``lease``, ``due``, ``next_generation``, ``by_itself``,
+    ``words``, and ``at_node``, the node that may have it.
+
+    One that somebody else has leased since is his: only he knows under which generation it is on its way. ``lease`` is
+    the number of the attempt, so a second lease by the same owner is told from the first.
+    """
     if not later:
         return
     statement = (
         update(outbox)
-        .where(outbox.c.recipient_id == bindparam("rid"))
+        .where(
+            outbox.c.recipient_id == bindparam("rid"),
+            outbox.c.owner == owner,
+            outbox.c.attempts == bindparam("lease"),
+        )
         .values(
             due_at=bindparam("due"),
             generation=bindparam("next_generation"),
             alone=bindparam("by_itself"),
             last_error=bindparam("words"),
+            node=bindparam("at_node"),
+            owner=None,
         )
     )
     await connection.execute(statement, list(later))
@@ -245,6 +320,7 @@ async def keep_here(connection: AsyncConnection, kept: Sequence[dict[str, Any]])
         .values(
             due_at=bindparam("due"),
             attempts=outbox.c.attempts - 1,
+            owner=None,
             block_id=bindparam("block"),
             last_error=bindparam("words"),
         )
@@ -274,14 +350,16 @@ async def statuses(connection: AsyncConnection, message_ids: set[str]) -> dict[s
 
 async def set_message_statuses(connection: AsyncConnection, by_message: dict[str, str]) -> None:
     """Write each message's summary status."""
-    if not by_message:
-        return
-    statement = (
-        update(messages)
-        .where(messages.c.id == bindparam("mid"), messages.c.status != bindparam("summary"))
-        .values(status=bindparam("summary"))
-    )
-    await connection.execute(statement, [{"mid": mid, "summary": status} for mid, status in by_message.items()])
+    by_status: dict[str, list[str]] = {}
+    for message_id, status in by_message.items():
+        by_status.setdefault(status, []).append(message_id)
+    if len(by_message) > 1 and connection.dialect.name != "sqlite":
+        # In one order, whoever writes them.
+        query = select(messages.c.id).where(messages.c.id.in_(by_message)).order_by(messages.c.id)
+        await connection.execute(query.with_for_update())
+    for status, ids in by_status.items():
+        statement = update(messages).where(messages.c.id.in_(ids), messages.c.status != status)
+        await connection.execute(statement.values(status=status))
 
 
 async def backlog(connection: AsyncConnection) -> int:

@@ -101,6 +101,8 @@ outbox = Table(
     Column("message_id", Id, nullable=False),
     Column("due_at", Timestamp, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
+    Column("owner", String(40), comment="the relay that has it until due_at; null: nobody"),
+    Column("node", String(63), comment="that it was given to, or may have been; null: none"),
     Column("generation", Integer, nullable=False, default=1, comment="see core.inject: what the fence lets pass"),
     Column("alone", Boolean, nullable=False, default=False, comment="in a request of its own, since one failed whole"),
     Column("last_error", Text),

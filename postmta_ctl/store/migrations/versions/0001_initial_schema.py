@@ -1379,6 +1379,12 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=36), nullable=False),
         sa.Column("due_at", types.Timestamp(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column(
+            "owner", sa.String(length=40), nullable=True, comment="the relay that has it until due_at; null: nobody"
+        ),
+        sa.Column(
+            "node", sa.String(length=63), nullable=True, comment="that it was given to, or may have been; null: none"
+        ),
         sa.Column("generation", sa.Integer(), nullable=False, comment="see core.inject: what the fence lets pass"),
         sa.Column("alone", sa.Boolean(), nullable=False, comment="in a request of its own, since one failed whole"),
         sa.Column("last_error", sa.Text(), nullable=True),

@@ -1,0 +1,146 @@
+"""Giving leased recipients to the nodes: packed, side by side, and to another node when one does not take them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from postmta_ctl.clients.kumod import NodeAddress
+from postmta_ctl.compiler.names import tenant_name
+from postmta_ctl.core.inject import InjectCall, InjectItem, pack
+from postmta_ctl.core.inject_answer import DECLINED, Outcome, Result, read_answer, unanswered
+from postmta_ctl.core.tracking import Tracker
+from postmta_ctl.errors import NodeFailed, NodeUnreachable
+from postmta_ctl.features.messages import relay_queries as queries
+from postmta_ctl.features.messages.node_choice import Choice
+from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.system import System
+
+CALLS_PER_NODE = 8
+"""Requests in flight to one node at a time. It works one off after the other; more would only wait there."""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A request and what was learnt of each recipient in it."""
+
+    node: str | None
+    outcomes: list[Outcome]
+    was_judged: bool = True
+    """The node looked at each recipient; if not, nothing is learnt of what an earlier request may have brought."""
+    was_declined: bool = False
+    """The node did not want the request, whatever was in it: another one may."""
+
+
+async def inject(system: System, choice: Choice, held: Sequence[Leased]) -> list[Attempt]:
+    """Send what is held, each to its node; one attempt for each request."""
+    by_node: dict[str, list[Leased]] = {}
+    for one in held:
+        by_node.setdefault(one.node or choice.choose(None), []).append(one)
+    turn = _Turn(system, choice, held)
+    tasks = [task for name, some in by_node.items() for task in turn.tasks(name, some)]
+    return [attempt for several in await asyncio.gather(*tasks) for attempt in several]
+
+
+class _Turn:
+    """What the requests of one turn share."""
+
+    def __init__(self, system: System, choice: Choice, held: Iterable[Leased]) -> None:
+        self._system, self._choice = system, choice
+        self._held = {one.recipient_id: one for one in held}
+        self._sender, self._links = f"b@{system.settings.bounces}", tracker(system)
+        self._limits: Mapping[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(CALLS_PER_NODE))
+
+    def tasks(self, name: str, held: Sequence[Leased]) -> Iterator[asyncio.Task[list[Attempt]]]:
+        """A task for each request, and one for all those of a message with attachments."""
+        together = [one for one in held if not one.alone and not one.content.attachments]
+        for call in pack(map(self._item, together)):
+            yield asyncio.create_task(self._give_all(name, [call]))
+        apart: dict[str, list[Leased]] = {}
+        for one in held:
+            if one.alone or one.content.attachments:
+                apart.setdefault(one.recipient_id if one.alone else one.message_id, []).append(one)
+        for some in apart.values():
+            yield asyncio.create_task(self._give_all(name, self._calls(some)))
+
+    def _calls(self, held: Sequence[Leased]) -> Iterator[InjectCall]:
+        # Not before it is their turn: attachments are large.
+        yield from pack(map(self._item, held))
+
+    def _item(self, one: Leased) -> InjectItem:
+        return relay_item(one, self._sender, self._links)
+
+    async def _give_all(self, name: str, calls: Iterable[InjectCall]) -> list[Attempt]:
+        async with self._limits[name]:
+            return [await self._give(name, call) for call in calls]
+
+    async def _give(self, name: str, call: InjectCall) -> Attempt:
+        """To the node, and as long as nodes decline, to others."""
+        attempt = await self._send(self._choice.by_name[name], call)
+        tried = {name}
+        while attempt.was_declined and (other := self._other(call, tried)):
+            async with self._system.db.transaction() as connection:
+                await queries.move(connection, list(call.recipients.values()), other)
+            attempt = await self._send(self._choice.by_name[other], call)
+            tried.add(other)
+        return attempt
+
+    def _other(self, call: InjectCall, tried: set[str]) -> str | None:
+        if any(may_be_there(self._held[rid]) for rid in call.recipients.values()):
+            return None
+        return self._choice.instead(tried)
+
+    async def _send(self, node: NodeAddress, call: InjectCall) -> Attempt:
+        troubles = self._system.node_troubles
+        try:
+            status, body = await self._system.kumod.inject(node, call.body)
+        except NodeUnreachable as error:
+            troubles.note(node.name)
+            outcomes = unanswered(call, Result.TRY_AGAIN, error.detail)
+            return Attempt(node=node.name, outcomes=outcomes, was_judged=False, was_declined=True)
+        except NodeFailed as error:
+            troubles.note(node.name)
+            return Attempt(node=node.name, outcomes=unanswered(call, Result.UNKNOWN, error.detail), was_judged=False)
+        was_declined = status in DECLINED
+        (troubles.note if was_declined else troubles.forget)(node.name)
+        outcomes = read_answer(call, status, body)
+        return Attempt(node=node.name, outcomes=outcomes, was_judged=status == 200, was_declined=was_declined)
+
+
+def may_be_there(one: Leased) -> bool:
+    """Whether a request before this one may have brought it to its node: a relay died, or no answer came."""
+    return one.generation < one.attempts
+
+
+def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
+    """One recipient as it is given to a node, with links of its own."""
+    html = one.content.html
+    if html is not None:
+        tracked = links.at(one.tracking_host)
+        html = tracked.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
+    return InjectItem(
+        rid=one.recipient_id,
+        address=one.address,
+        message_id=one.message_id,
+        envelope_sender=envelope_sender,
+        headers=one.content.headers | (_unsubscription(links, one.recipient_id) if one.unsubscribe else {}),
+        text=one.content.text,
+        html=html,
+        attachments=one.content.attachments,
+        metadata={
+            "tenant": tenant_name(one.organization, one.vmta, one.pool),
+            "campaign": one.campaign or "",
+            "attempt": one.generation,
+        },
+    )
+
+
+def _unsubscription(links: Tracker, recipient_id: str) -> dict[str, str]:
+    """The two fields of RFC 8058; the policy has both in its DKIM signatures, as section 4 asks."""
+    return {
+        "List-Unsubscribe": f"<{links.unsubscribe_url(recipient_id)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
