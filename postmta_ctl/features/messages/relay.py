@@ -196,7 +196,7 @@ def _later(one: Leased, outcome: Outcome, attempt: Attempt, now: datetime) -> di
         "rid": one.recipient_id,
         "lease": one.attempts,
         "due": now + (max(wait, RECORD_WAIT) if is_unknown else wait),
-        "next_generation": one.generation if is_there else max(one.generation, one.attempts) + 1,
+        "next_generation": one.generation if is_there else one.generation + 1,
         "by_itself": one.alone or outcome.result is Result.TRY_ALONE,
         "words": outcome.text,
         "at_node": (attempt.node or one.node) if is_there else None,

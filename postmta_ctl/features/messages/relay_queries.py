@@ -225,12 +225,19 @@ async def put_back(connection: AsyncConnection, failed: Mapping[str, int | None]
     recipient_ids = failed.keys() - (await on_a_node(connection, list(failed))).keys() if failed else set()
     if not recipient_ids:
         return
-    query = select(recipients.c.id, recipients.c.message_id).where(
+    query = select(recipients.c.id, recipients.c.message_id, recipients.c.node).where(
         recipients.c.id.in_(recipient_ids), recipients.c.status.not_in(TERMINAL)
     )
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [
-        {"recipient_id": row.id, "message_id": row.message_id, "due_at": now, "generation": _after(failed[row.id], now)}
+        {
+            "recipient_id": row.id,
+            "message_id": row.message_id,
+            "due_at": now,
+            "generation": _after(failed[row.id], now),
+            # Whose fence knows what has come since.
+            "node": row.node,
+        }
         for row in await connection.execute(query)
     ]
     if rows:
