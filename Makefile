@@ -39,7 +39,7 @@ bench: setup ## Speed beside something simpler, as a table of ratios: make bench
 	$(BIN)/python -m bench --only '$(ONLY)' $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
 
 faults: setup ## Kills and other faults, at length, with a report: make faults KILLS=300 FAULTS_REPORT=FILE
-	FAULTS=full FAULTS_KILLS=$(or $(KILLS),300) FAULTS_REPORT='$(FAULTS_REPORT)' $(BIN)/pytest -q -s tests/faults
+	FAULTS=$(or $(FAULTS),full) FAULTS_KILLS=$(or $(KILLS),300) FAULTS_REPORT='$(FAULTS_REPORT)' $(BIN)/pytest -q tests/faults
 
 e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
 	$(BIN)/pytest -m kumod -q -rs tests/e2e
