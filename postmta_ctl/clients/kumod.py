@@ -34,7 +34,7 @@ class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
     admin_url: str
     token: str
     weight: int = 1
-    """Its share of the mail against that of others; 0: none that is new."""
+    """Its share of the mail against that of others, at least 1."""
 
 
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
