@@ -50,7 +50,11 @@
       width: Math.max(box.clientWidth, 240), height: 230, axes: axes(unit), legend: { live: true },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       hooks: { draw: [(plot) => mark(plot, marks)] },
-      scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
+      scales: {
+        // A single point stands in the middle of two hours.
+        x: { range: (_, first, last) => (times.length === 1 ? [times[0] - 3600, times[0] + 3600] : [first, last]) },
+        y: { range: (_, __, most) => [0, unit === "count" ? Math.max(1, most * 1.08) : most * 1.08 || 1] },
+      },
       series: [
         { value: (_, at) => (at == null ? "–" : new Date(at * 1e3).toISOString().slice(0, 16).replace("T", " ")) },
         ...series.map((one, index) => ({
