@@ -16,6 +16,12 @@ class Died(BaseException):
     """The process ends here: nothing of ours catches this, and what is not committed is undone."""
 
 
+def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """That a death is nobody's result is expected."""
+    if not isinstance(context.get("exception"), Died):
+        loop.default_exception_handler(context)
+
+
 class Process:
     """Does work until it dies; what it held in memory is gone then.
 
@@ -31,6 +37,7 @@ class Process:
     def _begin(self) -> None:
         self._is_dead = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_complain)
         self._death: asyncio.Future[None] = self._loop.create_future()
         self._system = self._compose(self._reach)
 

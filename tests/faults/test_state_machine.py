@@ -8,6 +8,7 @@ over, and nobody got anything twice but what was in flight when a node lost its 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import shutil
@@ -77,6 +78,7 @@ def compose(folder: Path, clock: FakeClock, **parts: Any) -> System:
 def template() -> Path:
     """The folder of an organization that can send, and listens to everything; made once."""
     folder = Path(tempfile.mkdtemp(prefix="postmta-machine-"))
+    atexit.register(shutil.rmtree, folder)
     asyncio.run(_make(folder))
     return folder
 
