@@ -148,8 +148,10 @@ def test_errors_are_opaque_to_the_policy(refusal: Refusal) -> None:
         "coroutine.wrap(function() while true do end end)()",
         "while true do pcall(pcall, function() while true do end end) end",
         "while true do pcall(kumo.serde.json_load, '/nowhere') end",
-        "local t = setmetatable({}, { __close = function() while true do end end })\n"
-        "while true do pcall(function() local c <close> = t end) end",
+        (
+            "local endless = setmetatable({}, { __close = function() while true do end end }) "
+            "while true do pcall(function() local it <close> = endless end) end"
+        ),
     ],
 )
 def test_endless_loops_end(refusal: Refusal, body: str) -> None:
