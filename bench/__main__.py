@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from bench import accepting, policy, process, relaying, tracking
+from bench import accepting, ingestion, policy, process, relaying, tracking
 from bench.rows import ROWS, measure, table
 
-MODULES = (accepting, relaying, tracking, policy, process)
+MODULES = (accepting, relaying, ingestion, tracking, policy, process)
 """Each adds its rows when it is imported."""
 
 
