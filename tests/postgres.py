@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
+
 
 def missing() -> str | None:
     """Why there can be no server, if so."""
@@ -32,6 +34,13 @@ def _free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+async def execute(url: str, statement: str) -> None:
+    """Run a statement that no transaction may hold."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute(statement)
+    await connection.close()
 
 
 @contextmanager

@@ -118,7 +118,7 @@ async def test_going_back_is_a_newer_order(client: Any, ann: Any, here: Any, clo
     clock.advance(seconds=-3600)
     async with here.db.reading() as connection:
         (row,) = await nodes.all_nodes(connection)
-    target = rollout.Target(number=1, bundle=Bundle.of({}), keys=frozenset())
+    target = rollout.Target(number=1, bundle=Bundle.of({}))
     async with here.db.transaction() as connection:
         await nodes.change(connection, row.id, published_release=7)
         (row,) = await nodes.all_nodes(connection)

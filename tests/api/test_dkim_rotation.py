@@ -76,7 +76,7 @@ def steps(rotation: Any) -> dict[str, str]:
 
 async def signing(db: Any) -> list[str]:
     async with db.reading() as connection:
-        return [key.selector for domain in await queries.signing_keys(connection) for key in domain.keys]
+        return [key.selector for domain in await queries.all_signing_keys(connection) for key in domain.keys]
 
 
 async def publish(here: Any) -> None:

@@ -211,7 +211,7 @@ async def test_the_policy_gets_verified_domains_with_both_keys(
     publish(resolver, made)
     await verify(client, ann, made)
     async with db.reading() as connection:
-        [domain] = await queries.signing_keys(connection)
+        [domain] = await queries.all_signing_keys(connection)
         assert await keys.private_keys(system, connection, ["claimed.test"]) == []
     assert (domain.name, domain.organization) == ("acme.test", "acme")
     assert [(key.selector, key.algorithm) for key in domain.keys] == [
@@ -240,7 +240,7 @@ async def test_a_record_that_is_gone_stops_sending_until_it_is_back(
     record = resolver.records.pop(("pmta._domainkey.acme.test", "TXT"))
     assert (await verify(client, ann, made)).json()["status"] == "failing"
     async with db.reading() as connection:
-        assert await queries.signing_keys(connection) == ()
+        assert await queries.all_signing_keys(connection) == ()
     resolver.records["pmta._domainkey.acme.test", "TXT"] = record
     shown = (await verify(client, ann, made)).json()
     assert (shown["status"], shown["verified_at"]) == ("verified", since)
@@ -283,7 +283,7 @@ async def test_a_name_goes_to_who_proves_it_when_the_holder_cannot(
     lost = (await client.get(f"/api/v1/domains/{first['id']}", headers=ann)).json()
     assert (lost["status"], lost["verified_at"]) == ("pending", None)
     async with db.reading() as connection:
-        [domain] = await queries.signing_keys(connection)
+        [domain] = await queries.all_signing_keys(connection)
     assert domain.organization == "bolt"
     assert await changes_of(db) == [
         ("ann@acme.test", "domain acme.test verified"),
@@ -315,7 +315,7 @@ async def test_a_deleted_domain_leaves_the_policy(client: Any, ann: Any, db: Any
     assert (await client.delete(f"/api/v1/domains/{made['id']}", headers=ann)).status_code == 204
     assert (await verify(client, ann, made)).status_code == 404
     async with db.reading() as connection:
-        assert await queries.signing_keys(connection) == ()
+        assert await queries.all_signing_keys(connection) == ()
         assert (await connection.execute(select(dkim_keys))).all() == []
     assert [summary for _, summary in await changes_of(db)][1:] == ["domain acme.test deleted"]
     again = await make(client, ann)
@@ -351,4 +351,4 @@ async def test_of_two_that_prove_a_name_at_once_one_gets_it(
     expected = [200, 409] if winner == "acme" else [409, 200]
     assert [answer.status_code for answer in answers] == expected * 3
     async with db.reading() as connection:
-        assert [domain.organization for domain in await queries.signing_keys(connection)] == [winner]
+        assert [domain.organization for domain in await queries.all_signing_keys(connection)] == [winner]

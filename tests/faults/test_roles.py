@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import postgres
 from tests.balancer import balanced
-from tests.conftest import execute
-from tests.faults.test_kill import delivered, node_of_its_own
+from tests.faults.node import Node, ended
 from tests.serving import Service, wait_for
 
 MESSAGES, CLIENTS = 400, 4
@@ -37,9 +37,9 @@ PATIENCE_SECONDS = 60.0
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[str]:
     name = f"test_{secrets.token_hex(8)}"
-    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name}"))
+    asyncio.run(postgres.execute(postgres_url, f"CREATE DATABASE {name}"))
     yield postgres_url.replace("/postgres", f"/{name}")
-    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(postgres.execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @dataclass
@@ -76,7 +76,8 @@ def fleet(tmp_path: Path, database: str) -> Iterator[Fleet]:
         first.verified_domain("sender.test")
         vmta = {"name": "mx1", "ip_address": "192.0.2.1", "ehlo_domain": "mx1.sender.test"}
         first.call("POST", "/api/v1/vmtas", vmta)
-        stack.enter_context(node_of_its_own(first))
+        node = stack.enter_context(closing(Node(first)))
+        node.start()
         yield fleet
 
 
@@ -131,7 +132,7 @@ def test_one_process_of_each_role_is_killed(fleet: Fleet) -> None:
         return found
 
     wait_for(lambda: counts()["delivered"] >= MESSAGES, "delivery", PATIENCE_SECONDS)
-    deliveries = Counter(delivered(api.data_dir / "sandbox" / "logs"))
+    deliveries = ended(api.data_dir / "sandbox" / "logs")
     assert deliveries == Counter(clients.acknowledged.keys())
     assert len(deliveries) == MESSAGES
     shown = counts()
