@@ -26,7 +26,8 @@ How a page is added:
    shown again with ``errors=by_field(error)`` and status 422. What is done ends with
    :func:`~postmta_ctl.console.rendering.see`, a redirect with a sentence about it.
 5. Whatever stops mail, removes or cannot be undone has a page before it (``GET …/confirm``,
-   :func:`~postmta_ctl.console.rendering.confirm`) that says what it will do, with numbers.
+   :func:`~postmta_ctl.console.rendering.confirm`) that says what it will do, with numbers. It is posted to the same
+   address. A form that replaces a list carries the version that it was filled in for, and 412 is shown in it.
 6. What changes by itself or may be slow (a node is asked) is a fragment: a route of its own that answers with
    :func:`~postmta_ctl.console.rendering.fragment`, which the page gets by ``hx-get`` with
    ``hx-trigger="load, every 10s"``. Errors are answered as fragments there, and an ended login leads to the log-in.

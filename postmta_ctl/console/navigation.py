@@ -31,6 +31,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Domains", "/console/domains", "domains:read"),
             Entry("vMTAs", "/console/vmtas", "vmtas:read"),
+            Entry("Pools", "/console/pools", "vmtas:read"),
             Entry("Templates", "/console/templates", "templates:read"),
             Entry("Suppressions", "/console/suppressions", "suppressions:read"),
             Entry("Webhooks", "/console/webhooks", "webhooks:read"),
@@ -40,6 +41,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Platform",
         (
             Entry("Policy", "/console/policy", "policy:read"),
+            Entry("Scenarios", "/console/policy/scenarios", "policy:read"),
+            Entry("Shaping", "/console/shaping", "policy:read"),
             Entry("Security", "/console/security", "security:read"),
             Entry("First steps", "/console/first-steps", "nodes:write"),
         ),

@@ -79,13 +79,12 @@ def see(request: AnyRequest, path: str, words: str = "", *, cookies: tuple[Cooki
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked before something that stops mail, removes or cannot be undone."""
+    """What is asked before something that stops mail, removes or cannot be undone. The answer is posted to the address
+    of the question."""
 
     title: str
     sentences: tuple[str, ...]
     """What will happen, in numbers."""
-    action: str
-    """Path that the form is posted to."""
     button: str
     back: str
     """Path to go to instead."""

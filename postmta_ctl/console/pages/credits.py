@@ -85,7 +85,6 @@ async def ask_to_buy(request: AnyRequest, system: TheSystem, package: FromPath[s
             f"{one.amount:,} credits of {words(one.type)} for {money(one.price.amount, one.price.currency)}.",
             "They do not lapse.",
         ),
-        action=f"{AT}/buy/{package}",
         button="Buy",
         back=AT,
         danger=False,

@@ -99,7 +99,6 @@ async def ask_to_rotate(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Rotate the DKIM keys of {domain.domain}?",
         sentences=sentences,
-        action=f"{AT}/{domain_id}/rotate",
         button="Make new keys",
         back=f"{AT}/{domain_id}",
         ask=(("dkim_selector", "Selector of the new RSA key; left empty, the present one with the day behind it"),),
@@ -124,7 +123,6 @@ async def ask_to_cancel(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Give up the new DKIM keys of {domain.domain}?",
         sentences=("They are deleted. Mail goes on being signed with the present keys.",),
-        action=f"{AT}/{domain_id}/rotate/cancel",
         button="Give them up",
         back=f"{AT}/{domain_id}",
     )
@@ -162,7 +160,6 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
             "Mail from it is refused from then on.",
             "Mail that a node has taken is signed already and goes its way.",
         ),
-        action=f"{AT}/{domain_id}/delete",
         button="Delete the domain",
         back=f"{AT}/{domain_id}",
     )

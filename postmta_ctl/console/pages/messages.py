@@ -133,16 +133,14 @@ async def ask_to_cancel(request: AnyRequest, system: TheSystem, principal: Calle
     """What cancelling would do."""
     found = await service.get(system, principal, message_id)
     waiting = sum(one.status not in TERMINAL for one in found.recipients)
-    at = f"/console/messages/{message_id}"
     asked = Confirmation(
         title="Cancel the message?",
         sentences=(
             f"It will not be sent to {waiting} of its {len(found.recipients)} recipients: those whose fate is open.",
             "What a node has already is discarded there; its log tells when. What is under way now may still arrive.",
         ),
-        action=f"{at}/cancel",
         button="Cancel the message",
-        back=at,
+        back=f"/console/messages/{message_id}",
     )
     return confirm(request, asked)
 

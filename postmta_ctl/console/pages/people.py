@@ -75,7 +75,6 @@ async def ask_to_rotate(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Give {one.name} a new secret?",
         sentences=("The present one works beside it for a day, so that programs can be changed.",),
-        action=f"{KEYS}/{key_id}/rotate",
         button="Make a new secret",
         back=KEYS,
         danger=False,
@@ -102,7 +101,6 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Delete the key {one.name}?",
         sentences=("Programs that use it are refused from now on.", used),
-        action=f"{KEYS}/{key_id}/delete",
         button="Delete the key",
         back=KEYS,
     )
@@ -177,7 +175,6 @@ async def ask_to_remove(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Remove {user.email}?",
         sentences=("The account is gone, and everywhere logged out. API keys stay.",),
-        action=f"{USERS}/{user_id}/remove",
         button="Remove the user",
         back=USERS,
     )

@@ -102,15 +102,13 @@ async def ask(request: AnyRequest, system: TheSystem, number: Number, action: Fr
     found = await service.get_release(system, number)
     if action not in words.ACTIONS:
         raise NotFound("There is nothing of this name to do with a release.")
-    at = f"{AT}/releases/{number}"
     if action == "rollback":
         return await _rollback_form(request, system, number)
     asked = Confirmation(
         title=f"{words.ACTIONS[action]} release {number}?",
         sentences=words.before(action, found.release),
-        action=f"{at}/{action}",
         button=words.ACTIONS[action],
-        back=at,
+        back=f"{AT}/releases/{number}",
         ask=(("reason", "Reason"),) if action in words.WITH_REASON else (),
         danger=action in words.WITH_REASON,
     )
@@ -166,7 +164,6 @@ async def ask_to_mend(request: AnyRequest, system: TheSystem) -> Page:
     asked = Confirmation(
         title="Mend the nodes?",
         sentences=words.before_mending(found),
-        action=f"{AT}/drift/fix",
         button="Mend",
         back=AT,
     )

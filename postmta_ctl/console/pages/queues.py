@@ -73,7 +73,6 @@ async def ask(request: AnyRequest, system: TheSystem, principal: Caller, action:
     asked = Confirmation(
         title=f"{action.capitalize()} {queue}?",
         sentences=queue_words.before(action, what),
-        action=f"{AT}/{action}",
         button=f"{action.capitalize()} the queue",
         back=AT,
         fields={"queue": queue},

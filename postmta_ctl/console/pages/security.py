@@ -46,7 +46,6 @@ async def ask_to_resolve(request: AnyRequest, system: TheSystem, principal: Call
             f"{one.rule_name}: {one.cause.rate:.1%} of {one.cause.volume:,}; {one.cause.threshold:.1%} is the limit.",
             f"{one.effect.waiting_here:,} recipients wait here for it, and {len(one.effect.queues)} queues are held.",
         ),
-        action=f"{AT}/blocks/{block_id}/resolve",
         button="Lift the block",
         back=AT,
         ask=(("note", "Why"),),

@@ -116,7 +116,6 @@ async def ask_to_remove(
             f"It is on the list for {one.reason.replace('_', ' ')}. Mail accepted from now on goes to it.",
             "What was held back stays so.",
         ),
-        action=f"{AT}/{suppression_id}/remove",
         button="Take it off the list",
         back=AT,
     )

@@ -132,7 +132,6 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Delete {one.name}?",
         sentences=(f"All {one.latest_version} versions are gone. Requests that name it are refused.",),
-        action=f"{AT}/{template_id}/delete",
         button="Delete the template",
         back=f"{AT}/{template_id}",
     )

@@ -127,7 +127,6 @@ async def ask_to_pause(request: AnyRequest, system: TheSystem, principal: Caller
             f"Nothing more leaves from {vmta.ip_address} until it is resumed; what waits for it stays where it is.",
             "Other mail of the organization leaves by its other vMTAs.",
         ),
-        action=f"{AT}/{vmta_id}/pause",
         button="Pause the vMTA",
         back=f"{AT}/{vmta_id}",
         ask=(("reason", "Reason"),),
@@ -166,7 +165,6 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
             f"With the next release nothing leaves from {vmta.ip_address} any more.",
             "Its warm-up and the decisions about it are gone.",
         ),
-        action=f"{AT}/{vmta_id}/delete",
         button="Delete the vMTA",
         back=f"{AT}/{vmta_id}",
     )

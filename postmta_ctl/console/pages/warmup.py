@@ -95,7 +95,6 @@ async def ask(request: AnyRequest, system: TheSystem, principal: Caller, vmta_id
     asked = Confirmation(
         title=f"{action.capitalize()} the warm-up of {vmta.name}?",
         sentences=(ACTIONS[action][1],),
-        action=f"{AT}/{vmta_id}/warmup/{action}",
         button=action.capitalize(),
         back=f"{AT}/{vmta_id}",
         danger=action in ("complete", "skip"),

@@ -116,7 +116,6 @@ async def ask_to_rotate(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title="Give the endpoint a new secret?",
         sentences=(f"Requests to {one.url} are signed with the present one as well for a day.",),
-        action=f"{AT}/{webhook_id}/secret",
         button="Make a new secret",
         back=f"{AT}/{webhook_id}",
         danger=False,
@@ -139,7 +138,6 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title="Delete the endpoint?",
         sentences=(f"{one.url} is told of nothing more. What waits for it is dropped, and the log of its deliveries.",),
-        action=f"{AT}/{webhook_id}/delete",
         button="Delete the endpoint",
         back=f"{AT}/{webhook_id}",
     )
