@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
 from bench import accepting, ingestion, policy, process, relaying, tracking
-from bench.rows import ROWS, measure, table
+from bench.rows import ROWS, Result, Row, measure, table
+from postmta_ctl.cli.progress import progress_of
 
 MODULES = (accepting, relaying, ingestion, tracking, policy, process)
 """Each adds its rows when it is imported."""
@@ -21,14 +23,22 @@ def main() -> None:
     parser.add_argument("--only", choices=[*ROWS, ""], default="", help="measure this row only")
     parser.add_argument("--json", type=Path, help="write the results to this file, too")
     options = parser.parse_args()
-    found = []
-    for row in ROWS.values() if not options.only else [ROWS[options.only]]:
-        print(f"measuring {row.name} …", file=sys.stderr, flush=True)
-        found.append((row, measure(row)))
+    found = _measured(list(ROWS.values()) if not options.only else [ROWS[options.only]])
     print("\n".join(table(found)))
     if options.json is not None:
         content = msgspec.json.format(msgspec.json.encode([one for _, one in found]), indent=2)
         options.json.write_bytes(content + b"\n")
+
+
+def _measured(rows: list[Row]) -> list[tuple[Row, Result]]:
+    """Measure these rows; at a terminal a bar counts the measurements, two for each round of a row."""
+    counted, total = count(1), sum(2 * row.rounds for row in rows)
+    found = []
+    with progress_of("Measuring") as report:
+        for row in rows:
+            print(f"measuring {row.name} …", file=sys.stderr, flush=True)
+            found.append((row, measure(row, lambda: report(next(counted), total))))
+    return found
 
 
 if __name__ == "__main__":

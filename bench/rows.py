@@ -61,8 +61,13 @@ def add(row: Row) -> None:
     ROWS[row.name] = row
 
 
-def measure(row: Row) -> Result:
-    """Measure both sides in turns; each round begins with the other side than the one before."""
+def measure(row: Row, after_each: Callable[[], None] = lambda: None) -> Result:
+    """Measure both sides in turns; each round begins with the other side than the one before.
+
+    Args:
+        row: What to measure.
+        after_each: Called after each of its measurements.
+    """
     ours: list[Sample] = []
     other: list[Sample] = []
     with row.sides() as (measure_ours, measure_other):
@@ -70,6 +75,7 @@ def measure(row: Row) -> Result:
             pair = [(measure_ours, ours), (measure_other, other)]
             for function, samples in pair if number % 2 == 0 else reversed(pair):
                 samples.append(function())
+                after_each()
     return result(row, ours, other)
 
 

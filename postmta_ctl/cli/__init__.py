@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 import rich_click as click
+from rich.console import Console
 
 from postmta_ctl.cli.lazy import LazyGroup, Where
 from postmta_ctl.errors import NodeUnreachable, PostMTAError
@@ -63,7 +64,8 @@ PLACES = {
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="postmta-ctl", prog_name="postmta")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """PostMTA: the control plane for KumoMTA.
 
     Groups named after parts of the API (messages, domains, …) go through it: POSTMTA_URL and POSTMTA_API_KEY say where
@@ -71,6 +73,9 @@ def cli() -> None:
 
     Example: postmta doctor
     """
+    if Console().no_color:
+        # Rich goes by NO_COLOR (https://no-color.org), click by itself does not.
+        ctx.color = False
 
 
 cli.places = PLACES

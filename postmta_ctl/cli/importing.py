@@ -91,7 +91,7 @@ def _run(
             return await service.plan(system, principal, wanted, files, warmup)
         return await service.apply(system, principal, wanted, files, warmup, despite_findings=despite_findings)
 
-    done = with_system(action)
+    done = with_system(action, what="Making what it says", steps={"things": 1})
     if as_json:
         print_json(done)
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from typing import TypeVar
 
 import msgspec
 
 from postmta_ctl.app import create_system
-from postmta_ctl.cli.progress import working
+from postmta_ctl.cli.progress import steps_of, working
 from postmta_ctl.logging import configure_logging
 from postmta_ctl.settings import load
 from postmta_ctl.store.migrate import upgrade
@@ -20,7 +20,13 @@ from postmta_ctl.system import System
 T = TypeVar("T")
 
 
-def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = True, what: str = "") -> T:
+def with_system(
+    action: Callable[[System], Awaitable[T]],
+    *,
+    migrate: bool = True,
+    what: str = "",
+    steps: Mapping[str, int] | None = None,
+) -> T:
     """Run an action with the real parts.
 
     Args:
@@ -28,6 +34,7 @@ def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = Tru
         migrate: Bring an embedded database to the newest schema first; one that is a server's is left to
             ``postmta db upgrade``.
         what: What is being done, if it may take long, for whoever waits at a terminal.
+        steps: The steps that it tells of, each with its share of the time; none: only the time that passed is shown.
     """
     settings = load()
     # What a command has to say goes to its output; the log is for what goes wrong.
@@ -43,7 +50,8 @@ def with_system(action: Callable[[System], Awaitable[T]], *, migrate: bool = Tru
             await system.kumod.close()
             await system.db.close()
 
-    with working(what) if what else nullcontext():
+    shown = steps_of(what, steps) if steps else working(what) if what else nullcontext()
+    with shown:
         return asyncio.run(run())
 
 

@@ -10,8 +10,9 @@ from postmta_ctl.cli import bundle_folder, ops_repository
 from postmta_ctl.cli.output import as_json, print_json
 from postmta_ctl.cli.policy.group import policy
 from postmta_ctl.cli.policy.printing import finish_proofs
+from postmta_ctl.cli.progress import steps_of
 from postmta_ctl.cli.running import author, with_system
-from postmta_ctl.features.policy import exporting, service
+from postmta_ctl.features.policy import exporting, service, steps
 from postmta_ctl.features.policy.scenarios import service as scenario_service
 from postmta_ctl.features.policy.scenarios.schemas import ScenariosUpdate
 from postmta_ctl.store.versions import Condition
@@ -29,7 +30,7 @@ def render(out: Path) -> None:
 
     Example: postmta policy render --out ops/policy && git -C ops diff
     """
-    number, bundle = with_system(service.render, what="Rendering the policy")
+    number, bundle = with_system(service.render, what="Rendering the policy", steps=steps.RENDERING)
     bundle_folder.replace(out, bundle, number)
     click.echo(f"Wrote {len(bundle.files) + 1} files to {out}: release {number}, digest {bundle.digest}")
 
@@ -43,7 +44,8 @@ def check(as_json: bool) -> None:
 
     Example: postmta policy check
     """
-    finish_proofs(with_system(service.check, what="Proving the policy").proofs, as_json)
+    found = with_system(service.check, what="Proving the policy", steps=steps.PROVING)
+    finish_proofs(found.proofs, as_json)
 
 
 @policy.command()
@@ -63,7 +65,9 @@ def verify(folder: Path, scenarios: Path | None, kumod: str, as_json: bool) -> N
 
     Example: postmta policy verify ops
     """
-    finish_proofs(bundle_folder.verify(folder, kumod=kumod, scenarios=scenarios), as_json)
+    with steps_of("Proving the policy", steps.VERIFYING):
+        proofs = bundle_folder.verify(folder, kumod=kumod, scenarios=scenarios)
+    finish_proofs(proofs, as_json)
 
 
 @policy.command()

@@ -9,7 +9,7 @@ from postmta_ctl.cli.policy.group import policy
 from postmta_ctl.cli.policy.printing import describe, finish, show_plan, show_proofs, show_publication
 from postmta_ctl.cli.running import author, with_system
 from postmta_ctl.features.policy import publish as publishing
-from postmta_ctl.features.policy import service
+from postmta_ctl.features.policy import service, steps
 from postmta_ctl.features.policy.canaries import CanaryRequest
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollback import roll_back
@@ -28,7 +28,7 @@ def plan(exit_code: bool, as_json: bool) -> None:
 
     Example: postmta policy plan --exit-code
     """
-    found = with_system(service.plan, what="Proving the policy")
+    found = with_system(service.plan, what="Proving the policy", steps=steps.PROVING)
     if as_json:
         print_json(found)
     else:
@@ -56,12 +56,15 @@ def publish(
     Example: postmta policy publish --reason "mx2 joins the pool" --canary mx-1 --watch 900
     """
     if dry_run:
-        show_publication(with_system(publishing.rehearse, what="Proving the policy"), as_json)
+        rehearsed = with_system(publishing.rehearse, what="Proving the policy", steps=steps.PROVING)
+        show_publication(rehearsed, as_json)
         return
     wanted = bool(canary) or canary_percent is not None
     request = CanaryRequest(nodes=canary, percent=canary_percent, watch_seconds=watch) if wanted else None
     done = with_system(
-        lambda system: publishing.publish(system, By(author()), reason=reason, canary=request), what="Publishing"
+        lambda system: publishing.publish(system, By(author()), reason=reason, canary=request),
+        what="Publishing",
+        steps=steps.PUBLISHING,
     )
     finish(done, as_json)
 
@@ -78,7 +81,10 @@ def rollback(release: int, reason: str | None, as_json: bool) -> None:
 
     Example: postmta policy rollback 41 --reason "mx2 is listed"
     """
-    finish(with_system(lambda system: roll_back(system, By(author()), release, reason=reason)), as_json)
+    done = with_system(
+        lambda system: roll_back(system, By(author()), release, reason=reason), what=f"Going back to release {release}"
+    )
+    finish(done, as_json)
 
 
 @policy.command()

@@ -22,7 +22,7 @@ MAX_ERRORS = 100
 def _import(file: Path, api_url: str, api_key: str | None, as_json: bool) -> None:
     added = existing = rejected = sent = 0
     errors = list[LineError]()
-    with connected(api_url, api_key) as client, progress_of(f"Importing {file.name}") as report:
+    with connected(api_url, api_key) as client, progress_of(f"Importing {file.name}", unit="octets") as report:
         for first, part in _parts(file):
             done: Imported = client.suppressions.import_csv(part)
             added, existing, rejected = added + done.added, existing + done.existing, rejected + done.rejected

@@ -22,6 +22,7 @@ from postmta_ctl.features.vmtas import service as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.importing.files import Reader
 from postmta_ctl.importing.wanted import Thing, Wanted, WantedDomain, WantedKey, WantedPool, WantedVmta
+from postmta_ctl.progress import reached
 from postmta_ctl.system import System
 
 Done = tuple[Action, str]
@@ -48,6 +49,7 @@ class Maker:
         self._refused: set[str] = set()
         self._vmtas: dict[str, VmtaRow] = {}
         self._pools: dict[str, PoolRow] = {}
+        self._done = 0
 
     async def make(self) -> list[Item]:
         """Make everything, or find that it is there."""
@@ -74,6 +76,8 @@ class Maker:
         if action == "conflict":
             for line in set(thing.lines):
                 self._wanted.report.refuse(line, f"{kind} {thing.name}: {detail}")
+        self._done += 1
+        reached("things", self._done, len(self._wanted.vmtas) + len(self._wanted.pools) + len(self._wanted.domains))
         return Item(kind=kind, name=thing.name, action=action, detail=detail)
 
     async def _vmta(self, wanted: WantedVmta) -> Done:

@@ -21,6 +21,7 @@ from postmta_ctl.features.policy.prover import Basis, fingerprint
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
 from postmta_ctl.features.policy.scenarios import queries as scenario_queries
 from postmta_ctl.features.policy.since import Since
+from postmta_ctl.progress import reached
 from postmta_ctl.system import System
 
 
@@ -100,6 +101,7 @@ async def _draft(system: System, *, whole: bool) -> Draft:
         few = None if whole or latest is None else await since.find(connection, latest, files, changes, scenarios)
         model = await load_model(connection, system.settings, only=None if few is None else few.domains)
         verified = await domains.count_verified(connection)
+    reached("load")
     if few is None:
         findings, bundle = await asyncio.to_thread(_compile, model)
         count, changed = len(model.domains), None
@@ -135,12 +137,15 @@ async def prove_draft(system: System, draft: Draft) -> list[Proof]:
 
 def _compile(model: PolicyModel) -> tuple[list[Finding], Bundle | None]:
     findings = check(model)
+    reached("check")
     if any(finding.severity == "error" for finding in findings):
         return findings, None
     try:
-        return findings, render(model)
+        bundle = render(model)
     except LuaLiteralError as error:
         return [*findings, Finding(code="no-lua-literal", message=str(error), where="policy")], None
+    reached("render")
+    return findings, bundle
 
 
 def _compile_since(model: PolicyModel, few: Since) -> tuple[list[Finding], Increment | None]:

@@ -26,6 +26,7 @@ from postmta_ctl.features.policy.rehearsal import rehearse
 from postmta_ctl.features.policy.scenarios.format import ScenarioError, parse
 from postmta_ctl.features.policy.scenarios.judge import judge
 from postmta_ctl.luavm import check_policy
+from postmta_ctl.progress import reached
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +50,16 @@ async def prove(bundle: Bundle, scenarios: str, *, kumod: str) -> list[Proof]:
         kumod: A kumod program, its path; empty: the one on the ``PATH``, if any.
     """
     proofs = [await asyncio.to_thread(_of_references, bundle)]
+    reached("references")
     # What is not at hand was proved with the release that it is taken over from.
     bundle = bundle.at_hand()
     proofs.append(await asyncio.to_thread(_of_lua, bundle))
+    reached("lua")
     contents, _ = await asyncio.to_thread(read, bundle)
     if contents is None or not all(proof.ok for proof in proofs):
         return proofs
     proofs.append(await asyncio.to_thread(_of_traffic, contents, bundle))
+    reached("traffic")
     if proofs[-1].ok:
         proofs.append(await asyncio.to_thread(_of_scenarios, scenarios, contents, bundle))
         proofs.append(await _of_kumod(bundle, kumod))

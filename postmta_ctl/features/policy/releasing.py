@@ -16,6 +16,7 @@ from postmta_ctl.features.policy import queries
 from postmta_ctl.features.policy.proofs import Proof
 from postmta_ctl.features.policy.prover import Basis
 from postmta_ctl.features.policy.queries import Canary, ReleaseRow, State
+from postmta_ctl.progress import reached
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -95,6 +96,7 @@ async def make(system: System, new: NewRelease, by: By) -> None:
         if new.rollback_to is not None:
             after["rollback_to"] = new.rollback_to
         await audit.record(connection, by.principal, action, str(new.number), after=after, now=now, actor=by.name)
+    reached("release")
     system.reach("after-release")
     log.info("release made", release=new.number, state=new.state, author=by.name, reason=new.reason)
 

@@ -25,6 +25,7 @@ from postmta_ctl.features.nodes import access, key_files, probe, release_files
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.nodes.queries import NodeRow
 from postmta_ctl.features.policy import queries
+from postmta_ctl.progress import reached
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ async def roll_out(system: System, target: Target, rows: Sequence[NodeRow], seco
         seconds: How long to wait for each to say that it runs the release.
     """
     outcomes = await asyncio.gather(*(_bring(system, target, row, seconds) for row in rows))
+    reached("nodes")
     for outcome in outcomes:
         log.info("roll-out", release=target.number, **msgspec.structs.asdict(outcome))
     return list(outcomes)
