@@ -25,8 +25,9 @@ _MARKS = {"ok": ("ok  ", "green"), "warning": ("WARN", "yellow"), "error": ("FAI
 def doctor(port_25: bool, port_25_host: str, strict: bool, as_json: bool) -> None:
     """Look for what is wrong with the installation, and say what to do.
 
-    Settings, files with secrets, database, nodes and their releases, clocks, DNS of every domain, names of every
-    vMTA's address. Nothing is changed. Exit status: 0, or 1 when something is wrong.
+    Settings, files with secrets, room on the disk, database, nodes and their releases, clocks, engines that judge
+    content, DNS of every domain, names of every vMTA's address. Nothing is changed. Exit status: 0, or 1 when something
+    is wrong.
 
     Example: postmta doctor --port-25
     """

@@ -48,6 +48,8 @@ def with_system(
             return await action(system)
         finally:
             await system.kumod.close()
+            if system.spam is not None:
+                await system.spam.close()
             await system.db.close()
 
     shown = steps_of(what, steps) if steps else working(what) if what else nullcontext()

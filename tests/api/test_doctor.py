@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from postmta_ctl.clients.kumod import KumodClient
-from postmta_ctl.features.doctor import database, outgoing, service
+from postmta_ctl.clients.rspamd import RspamdClient
+from postmta_ctl.features.doctor import database, installation, outgoing, service
 from postmta_ctl.features.doctor.findings import Finding, worst
+from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 from postmta_ctl.system import System, utc_now
 from tests.api.test_cli_policy import Shell
@@ -94,10 +98,13 @@ async def test_each_fault_is_found_by_name(here: System, node: FakeNode, resolve
     found = await errors(here) - {("node", "mx-1")}
     assert found == {("dns", "acme.test of acme"), ("ptr", "mx1 of acme")}
     resolver.records |= kept
-    resolver.broken |= {name for name, _ in kept}
-    assert await errors(here) == {("node", "mx-1")}, "what DNS does not tell is no error"
-    asked = [one for one in await examine(here) if one.check in ("dns", "ptr")]
-    assert {one.level for one in asked} == {"warning"}
+    node.garbage = None
+    resolver.broken |= {name for name, _ in kept if name != "acme.test"}
+    assert await errors(here) == {("release", "mx-1")}, "what DNS does not tell is no error"
+    assert "warning" in {one.level for one in await examine(here) if one.check == "dns"}
+    resolver.broken.add("acme.test")
+    assert await errors(here) == {("release", "mx-1"), ("dns", "resolver system")}
+    assert len([one for one in await examine(here) if one.check in ("dns", "ptr")]) == 1, "one thing to mend"
 
 
 @SQLITE
@@ -136,6 +143,30 @@ async def test_a_database_that_cannot_be_used(here: System, tmp_path: Path) -> N
     assert "domains refers to organizations that is gone" in dangling.found
 
 
+def test_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(**chosen: Any) -> dict[str, str]:
+        settings = Settings(data_dir=tmp_path, bounce_domain="bounce.example.com", **chosen)
+        found = installation.look(settings, [])
+        assert all(one.todo for one in found if one.level != "ok")
+        return {one.subject: one.level for one in found if one.level != "ok"}
+
+    tmp_path.chmod(0o700)
+    assert judged(public_url="https://mail.example.com") == {}
+    assert judged(public_url="http://mail.example.com") == {"public_url": "warning"}
+    assert judged(dns="sandbox") == {"dns": "warning"}
+    for free, level in ((installation.LITTLE - 1, "warning"), (installation.VERY_LITTLE - 1, "error")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _folder, free=free: SimpleNamespace(free=free))
+        assert judged() == {str(tmp_path): level}
+
+
+@SQLITE
+async def test_engines_that_are_configured_are_asked(here: System, node: FakeNode) -> None:
+    away = replace(here, spam=RspamdClient("http://127.0.0.1:9", "", timeout=1))
+    assert await errors(away) == {("engine", "rspamd")}
+    assert away.spam is not None
+    await away.spam.close()
+
+
 async def test_port_25_is_tried_for_real() -> None:
     async def answer(said: bytes) -> Finding:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -157,6 +188,7 @@ def test_the_command(tmp_path: Path) -> None:
     postmta("db", "upgrade")
     found = json.loads(postmta("doctor", "--json"))
     assert {one["subject"] for one in found if one["level"] == "warning"} == {"bounce_domain", "nodes"}
+    assert "0 errors." in postmta("doctor", "--strict", status=1), "warnings count"
     (tmp_path / "data" / "secrets" / "master.key").chmod(0o644)
     said = postmta("doctor", status=1)
     assert f"-> chmod 600 {tmp_path / 'data' / 'secrets' / 'master.key'}" in said

@@ -16,7 +16,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     """Which kind of thing: ``settings``, ``files``, ``database``, ``node``, ``release``, ``clock``, ``dns``, ``ptr``,
-    ``port_25``."""
+    ``engine``, ``port_25``."""
     subject: str
     """Which one."""
     level: Level

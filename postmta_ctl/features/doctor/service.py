@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmta_ctl.features.doctor import database, dns, installation, nodes, outgoing
+from postmta_ctl.features.doctor import database, dns, engines, installation, nodes, outgoing
 from postmta_ctl.features.doctor.dns import Progress
 from postmta_ctl.features.doctor.findings import Finding
 from postmta_ctl.features.nodes import queries
@@ -25,5 +25,6 @@ async def examine(system: System, progress: Progress, *, port_25: str | None = N
     found = [*installation.look(system.settings, rows), *found, *database.secrets(system, rows)]
     found += await nodes.look(system, rows)
     found += await nodes.database_clock(system)
+    found += await engines.look(system)
     found += await dns.look(system, progress)
     return [*found, await outgoing.look(port_25)] if port_25 else found

@@ -1,0 +1,24 @@
+"""The programs that judge content: do those that the settings name answer."""
+
+from __future__ import annotations
+
+from postmta_ctl.clients.engines import EngineState
+from postmta_ctl.features.doctor.findings import Finding
+from postmta_ctl.features.security import engines
+from postmta_ctl.system import System
+
+
+async def look(system: System) -> list[Finding]:
+    """A finding for each engine that is configured; the built-in rules are always there."""
+    states = await engines.describe(system)
+    asked = ((states.spam, system.spam), (states.antivirus, system.antivirus))
+    return [_finding(state) for state, configured in asked if configured is not None]
+
+
+def _finding(state: EngineState) -> Finding:
+    if state.reachable:
+        return Finding(
+            check="engine", subject=state.name, level="ok", found=f"answers, {state.version or state.detail}"
+        )
+    todo = f"See that {state.name} runs where the settings say; until then its checks are answered with an error."
+    return Finding(check="engine", subject=state.name, level="error", found=state.detail or "no answer", todo=todo)
