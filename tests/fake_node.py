@@ -31,6 +31,12 @@ class FakeNode:
     """What it answers to everything, if set."""
     suspensions: list[dict[str, str]] = field(default_factory=list)
     """Those in force, as kumod lists them."""
+    ready_suspensions: list[dict[str, str]] = field(default_factory=list)
+    """The same, of ready queues."""
+    ready_queues: list[str] = field(default_factory=list)
+    """Names that its metrics tell."""
+    paths: dict[str, dict[str, object]] | None = None
+    """What it answers of a path, by domain; None: it is too old to be asked."""
     bumps: int = 0
     probes: int = 0
     tokens: set[str] = field(default_factory=set)
@@ -86,11 +92,44 @@ class FakeNode:
                 if not self.stuck:
                     self.read_policy()
                 return web.Response()
-            case "/api/admin/suspend/v1":
-                return web.json_response(self.suspensions)
             case "/api/inject/v1":
                 return web.json_response(self._inject(await request.json()))
+        return await self._administer(request)
+
+    async def _administer(self, request: web.Request) -> web.Response:
+        match request.path:
+            case "/api/admin/suspend/v1":
+                return await self._suspend(request, self.suspensions)
+            case "/api/admin/suspend-ready-q/v1":
+                return await self._suspend(request, self.ready_suspensions)
+            case "/api/admin/rebind/v1":
+                return web.json_response({})
+            case "/metrics":
+                lines = (f'ready_count{{service="smtp_client:{name}"}} 0\n' for name in self.ready_queues)
+                return web.Response(text="".join(lines))
+            case "/api/admin/resolve-egress-path/v1" if self.paths is not None:
+                return web.json_response(self._path(request.query["domain"], request.query["source"]))
         return web.Response(status=404, text="Error: not here")
+
+    async def _suspend(self, request: web.Request, kept: list[dict[str, str]]) -> web.Response:
+        if request.method == "POST":
+            body = await request.json()
+            kept.append({"id": f"s{self.bumps}-{len(kept)}-{id(body)}", **{k: str(v) for k, v in body.items()}})
+            return web.json_response({"id": kept[-1]["id"]})
+        if request.method == "DELETE":
+            gone = (await request.json())["id"]
+            kept[:] = [one for one in kept if one["id"] != gone]
+            return web.Response(text="OK")
+        return web.json_response(kept)
+
+    def _path(self, domain: str, source: str) -> dict[str, object]:
+        assert self.paths is not None
+        return {
+            "domain": domain,
+            "source": source,
+            "queue_name": f"{source}->mx.{domain}@smtp_client",
+            "path_config": self.paths.get(domain, {}),
+        }
 
     def _inject(self, body: dict[str, object]) -> dict[str, object]:
         self.probes += 1

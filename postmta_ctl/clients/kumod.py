@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -71,6 +72,22 @@ class ReadySuspension(msgspec.Struct, frozen=True, kw_only=True):
     """``source->site@smtp_client``."""
     reason: str
     expires: datetime
+
+
+class ResolvedPath(msgspec.Struct, frozen=True, kw_only=True):
+    """How a source would talk to a domain."""
+
+    domain: str
+    source: str
+    queue_name: str
+    """The ready queue's: ``source->site@smtp_client``."""
+    path_config: dict[str, Any]
+    """The options of ``kumo.make_egress_path``, all of them."""
+
+    @property
+    def site(self) -> str:
+        """KumoMTA's name for the hosts that take the domain's mail."""
+        return self.queue_name.partition("->")[2].rpartition("@")[0]
 
 
 class NodeTimeout(NodeFailed):
@@ -157,6 +174,12 @@ class KumodClient:
     async def suspend_ready(self, node: NodeAddress, body: dict[str, str]) -> None:
         """``POST /api/admin/suspend-ready-q/v1``; takes the place of another suspension of the same queue."""
         await self._call(node, "POST", READY_SUSPENSIONS, msgspec.json.encode(body))
+
+    async def resolve_path(self, node: NodeAddress, domain: str, source: str) -> ResolvedPath:
+        """``GET /api/admin/resolve-egress-path/v1``, which older versions do not have; it looks up mail exchangers."""
+        query = urlencode({"domain": domain, "source": source})
+        answer = await self._call(node, "GET", f"/api/admin/resolve-egress-path/v1?{query}")
+        return _decode(node, answer, ResolvedPath)
 
     async def end_ready_suspension(self, node: NodeAddress, suspension_id: str) -> None:
         """``DELETE /api/admin/suspend-ready-q/v1``; one that the node does not know has ended."""

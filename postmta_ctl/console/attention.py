@@ -73,7 +73,7 @@ async def gather(system: System, principal: Principal) -> list[Item]:
     if may("nodes:read"):
         found += of_nodes(await nodes.list_nodes(system))
     if may("policy:read"):
-        found += of_drift(await drift.look(system))
+        found += of_drift(await drift.look(system, paths=False))
         found += of_releases((await policy.list_releases(system, limit=20, cursor=None)).data)
     return sorted(found, key=lambda one: one.tone != "bad")
 

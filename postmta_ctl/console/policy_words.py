@@ -77,9 +77,11 @@ def before(action: str, release: Release) -> tuple[str, ...]:
 
 def before_mending(found: Sequence[NodeDrift]) -> tuple[str, ...]:
     """What mending will change, node by node."""
+    foreign = any(one.foreign_suspensions for one in found)
     return (
         *(f"{one.node}: {drift_words(one)}." for one in found),
         "What was changed by hand is kept beside the releases, in the folder edited.",
+        *(["Holds that somebody placed on a node itself stay there."] if foreign else []),
     )
 
 
@@ -88,6 +90,10 @@ def drift_words(one: NodeDrift) -> str:
     parts = [*one.problems]
     if one.files:
         parts.append(f"{counted(len(one.files), 'file')} changed")
+    if one.missing_suspensions:
+        parts.append(f"{counted(len(one.missing_suspensions), 'hold')} missing")
+    if one.paths and one.paths.differences:
+        parts.append(f"{counted(len(one.paths.differences), 'option')} of paths resolved otherwise")
     if one.foreign_suspensions:
         parts.append(f"{counted(len(one.foreign_suspensions), 'hold')} placed on the node itself")
     return "; ".join(parts) or "it runs another release"

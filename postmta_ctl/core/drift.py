@@ -29,3 +29,27 @@ def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[Fil
     missing = [FileDifference(path=path, kind="missing") for path in wanted.keys() - found.keys()]
     extra = [FileDifference(path=path, kind="extra") for path in found.keys() - wanted.keys()]
     return sorted([*changed, *missing, *extra], key=lambda one: one.path)
+
+
+class PathDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """An option of a path, of a source to a domain, that is another on the node than by the published policy."""
+
+    source: str
+    domain: str
+    option: str
+    """As ``kumo.make_egress_path`` calls it."""
+    wanted: str
+    """Its value by the published policy, as JSON."""
+    found: str
+    """Its value on the node, as JSON."""
+
+
+class PathComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths that the node resolves now, against what the published policy says in a VM; a sample of a few sources."""
+
+    compared: int
+    """Pairs of a source and a domain."""
+    differences: list[PathDifference] = []
+    """At most a hundred."""
+    not_compared: str | None = None
+    """Why the node was not asked, or not to the end."""

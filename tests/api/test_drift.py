@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.drift import watch_drift
 from tests.api.test_policy import add, publish, running, the_node
 from tests.fake_node import FakeNode
@@ -97,10 +98,97 @@ async def test_a_lost_key_is_named_and_written_again(client: Any, acme: Any, nod
     assert keys[0].exists()
 
 
-async def test_holds_placed_on_the_node_itself_are_shown(client: Any, ann: Any, node: FakeNode) -> None:
-    node.suspensions = [{"id": "by-hand", "reason": "spam run", "tenant": "acme"}]
+async def hold(client: Any, headers: Any, queue: str) -> None:
+    answer = await client.post(f"/api/v1/queues/{queue}/hold", json={"reason": "a spam run"}, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+def call(client: Any, job: Any) -> Any:
+    return client.blocking_portal.call(job, client.app.state.system)
+
+
+async def test_suspensions_of_others_are_shown_and_stay(client: Any, ann: Any, node: FakeNode) -> None:
+    by_hand = {"id": "by-hand", "reason": "spam run", "tenant": "acme"}
+    site = "acme.mx1.r1->mx.example.net@smtp_client"
+    of_tsa = {"reason": "automation rule: 421 too many (rule_hash=abc)", "expires": "2027-01-01T00:00:00Z"}
+    node.suspensions = [by_hand]
+    node.ready_suspensions = [{"id": "tsa", "name": site, **of_tsa}]
     found = await look(client, ann)
     assert (found["is_as_published"], found["foreign_suspensions"]) == (False, ["spam run (tenant acme)"])
+    assert found["automatic_suspensions"] == [f"{of_tsa['reason']} (ready queue {site})"]
+    (outcome,) = await fix(client, ann)
+    assert (outcome["ok"], "spam run" in outcome["detail"]) == (False, True), "what cannot be mended is said"
+    assert (node.suspensions, len(node.ready_suspensions)) == ([by_hand], 1)
+    node.suspensions = []
+    assert (await look(client, ann))["is_as_published"], "what the automation does is no drift"
+
+
+async def test_holds_and_pauses_that_a_node_lost_are_placed_again(client: Any, acme: Any, node: FakeNode) -> None:
+    body = {"name": "mx1", "ip_address": "198.51.100.7", "ehlo_domain": "mx1.acme.test"}
+    vmta = (await client.post("/api/v1/vmtas", json=body, headers=acme)).json()["id"]
+    await publish(client, acme)
+    node.ready_queues = ["acme.mx1.r1->mx.example.net@smtp_client"]
+    call(client, watch_nodes)
+    await hold(client, acme, "acme@example.net")
+    answer = await client.post(f"/api/v1/vmtas/{vmta}/pause", json={"reason": "listed"}, headers=acme)
+    assert answer.status_code == 200, answer.text
+    await publish(client, acme)
+    found = await look(client, acme)
+    assert (found["is_as_published"], found["foreign_suspensions"]) == (True, []), found
+    node.suspensions.clear()
+    node.ready_suspensions.clear()
+    found = await look(client, acme)
+    assert found["missing_suspensions"] == [
+        "the hold of acme@example.net: a spam run",
+        f"the pause of {node.ready_queues[0]}",
+    ]
+    (outcome,) = await fix(client, acme)
+    assert outcome["ok"], outcome
+    assert [one["reason"] for one in node.suspensions] == ["a spam run"]
+    assert [one["name"] for one in node.ready_suspensions] == node.ready_queues
+    assert (await look(client, acme))["is_as_published"]
+
+
+async def test_what_was_released_and_is_still_there(client: Any, acme: Any, node: FakeNode) -> None:
+    await publish(client, acme)
+    call(client, watch_nodes)
+    await hold(client, acme, "acme@example.net")
+    left = list(node.suspensions)
+    node.garbage = b"nothing of KumoMTA's"
+    await client.post("/api/v1/queues/acme@example.net/release", headers=acme)
+    node.garbage = None
+    assert (await look(client, acme))["problems"] == ["acme@example.net is held, and was released"]
+    assert node.suspensions == left
+    (outcome,) = await fix(client, acme)
+    assert (outcome["ok"], node.suspensions) == (True, [])
+
+
+async def test_paths_are_resolved_as_the_published_policy_says(client: Any, acme: Any, node: FakeNode) -> None:
+    body = {"name": "mx1", "ip_address": "198.51.100.7", "ehlo_domain": "mx1.acme.test"}
+    await client.post("/api/v1/vmtas", json=body, headers=acme)
+    await publish(client, acme)
+    paths = (await look(client, acme))["paths"]
+    assert (paths["compared"], paths["not_compared"]) == (0, "not offered by this node")
+    # As KumoMTA writes them: limits as objects, durations in its own units; and a default of a later version.
+    later = {"idle_timeout": "7s", "unheard_of": True}
+    limits = {"connection_limit": {"limit": 20, "force_local": False}, "max_deliveries_per_connection": 100}
+    node.paths = dict.fromkeys(("outlook.com", "yahoo.com", "example.net"), later | {"connect_timeout": "1m"})
+    node.paths["gmail.com"] = later | limits | {"provider_name": "gmail"}
+    found = await look(client, acme)
+    assert (found["is_as_published"], found["paths"]["compared"]) == (True, 4), found
+    node.paths["gmail.com"] |= {"max_deliveries_per_connection": 7}
+    found = await look(client, acme)
+    (difference,) = found["paths"]["differences"]
+    assert difference == {
+        "source": "acme.mx1.r1",
+        "domain": "gmail.com",
+        "option": "max_deliveries_per_connection",
+        "wanted": "100",
+        "found": "7",
+    }
+    assert not found["is_as_published"]
+    (outcome,) = await fix(client, acme)
+    assert outcome["detail"] == ("still differs: acme.mx1.r1 to gmail.com: max_deliveries_per_connection is 7, not 100")
 
 
 async def test_a_node_that_is_away_is_said_so(client: Any, ann: Any, tmp_path: Path) -> None:

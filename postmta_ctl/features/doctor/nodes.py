@@ -63,6 +63,8 @@ def _release(found: NodeDrift) -> Finding:
     if found.is_as_published:
         return Finding(check="release", subject=found.node, level="ok", found=f"runs release {found.release}")
     words = [*found.problems, *(f"{one.path} {one.kind}" for one in found.files[:3])]
+    words += [f"not on the node: {one}" for one in found.missing_suspensions[:3]]
+    words += [drift.path_text(one) for one in found.paths.differences[:3]] if found.paths else []
     words += [f"held on the node itself: {one}" for one in found.foreign_suspensions[:3]]
     todo = "postmta policy drift shows all of it, with --fix it is mended"
     return Finding(check="release", subject=found.node, level="error", found="; ".join(words), todo=todo)

@@ -7,29 +7,24 @@ overwritten only when somebody asks for that; what was there by hand is then kep
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from postmta_ctl.clients.kumod import NodeAddress
-from postmta_ctl.compiler.bundle import Bundle
-from postmta_ctl.compiler.names import release_folder
-from postmta_ctl.compiler.node_files import KeyFile, current_release, launcher
-from postmta_ctl.core.drift import FileDifference, differences
+from postmta_ctl.core.drift import FileDifference, PathComparison, PathDifference
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.audit import service as audit
-from postmta_ctl.features.nodes import access, key_files, probe, release_files
+from postmta_ctl.features.nodes import access, probe, release_files
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.nodes.queries import NodeRow
-from postmta_ctl.features.policy import bringing, queries
+from postmta_ctl.features.policy import bringing, drift_files, drift_paths, drift_suspensions, queries
 from postmta_ctl.features.policy.draft import load_bundle
+from postmta_ctl.features.policy.drift_files import Wanted
+from postmta_ctl.features.policy.drift_suspensions import Live, Ours, Suspended
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollout import NodeOutcome
-from postmta_ctl.features.queues import queries as holds
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
 
@@ -52,35 +47,39 @@ class NodeDrift(msgspec.Struct, frozen=True, kw_only=True):
     """In words, the files aside."""
     files: list[FileDifference] = []
     """At most a hundred."""
+    missing_suspensions: list[str] = []
+    """Holds, and pauses of vMTAs, that the node should have and does not."""
     foreign_suspensions: list[str] = []
-    """Holds that somebody placed on the node itself: reason and queue of each."""
+    """Holds that somebody placed on the node itself: reason and queue of each. They are not taken away."""
+    automatic_suspensions: list[str] = []
+    """Those that KumoMTA's traffic shaping automation placed: as they should be."""
+    paths: PathComparison | None = None
+    """How the node would send now; null where it was not asked."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a node should have."""
+class Seen:
+    """A node, and how it differs."""
 
-    number: int
-    bundle: Bundle
-    keys: frozenset[KeyFile]
-    suspensions: frozenset[str]
-    """Ids of those that we placed."""
-
-    @property
-    def folder(self) -> str:
-        """Name of the release's folder."""
-        return release_folder(self.number, self.bundle.digest)
+    row: NodeRow
+    drift: NodeDrift
+    suspended: Suspended
 
 
-async def look(system: System) -> list[NodeDrift]:
-    """How each node differs from what it should be, by name; nothing is changed."""
-    return (await _looked(system))[1]
+async def look(system: System, *, paths: bool = True) -> list[NodeDrift]:
+    """How each node differs from what it should be, by name; nothing is changed.
+
+    Args:
+        system: The parts.
+        paths: Also ask how it would send, which takes longer.
+    """
+    return [one.drift for one in await _looked(system, paths=paths)]
 
 
 async def watch_drift(system: System) -> None:
     """Look at every node, and note on its row what differs; a job."""
-    for row, found in zip(*await _looked(system), strict=True):
-        problem = None if found.is_as_published else f"drift: {_summary(found)}"
+    for one in await _looked(system):
+        row, problem = one.row, None if one.drift.is_as_published else f"drift: {summary(one.drift)}"
         known = row.last_error if (row.last_error or "").startswith("drift: ") else None
         if problem != known and (problem is not None or row.last_error == known):
             async with system.db.transaction() as connection:
@@ -91,20 +90,30 @@ async def watch_drift(system: System) -> None:
 async def fix(system: System, by: By) -> list[NodeOutcome]:
     """Bring every node that differs back to its release; files that were changed by hand are kept beside it.
 
+    Holds and pauses that a node lost are placed again. What somebody else suspended on it stays.
+
     Raises:
-        Busy: A publication is under way.
+        Busy: A publication is under way, or holds are changed.
     """
     async with exclusive(system.db, bringing.LOCK):
-        rows, wanted = await _wanted(system)
-        found = await asyncio.gather(*(_look_at(system, row, wanted.get(row.name)) for row in rows))
-        outcomes: list[NodeOutcome] = []
-        for row, drift in zip(rows, found, strict=True):
-            if not drift.is_as_published and row.name in wanted:
-                outcomes += await _mend(system, row, wanted[row.name], drift, by)
-        return outcomes
+        wanted = await _wanted(system)
+        differing = [one for one in await _looked(system) if not one.drift.is_as_published]
+        outcomes = [outcome for one in differing for outcome in await _mend(system, one, wanted[one.row.name], by)]
+        if any(one.suspended.missing or one.suspended.lingering for one in differing):
+            await drift_suspensions.apply_again(system, [one.suspended for one in differing])
+        now = {one.row.name: one.drift for one in await _looked(system)} if differing else {}
+        return [_judged(outcome, now.get(outcome.node)) for outcome in outcomes]
 
 
-async def _mend(system: System, row: NodeRow, wanted: Wanted, drift: NodeDrift, by: By) -> list[NodeOutcome]:
+def _judged(outcome: NodeOutcome, now: NodeDrift | None) -> NodeOutcome:
+    """What still differs is said, whatever went well."""
+    if not outcome.ok or now is None or now.is_as_published:
+        return outcome
+    return msgspec.structs.replace(outcome, ok=False, detail=f"still differs: {summary(now)}")
+
+
+async def _mend(system: System, one: Seen, wanted: Wanted, by: By) -> list[NodeOutcome]:
+    row, drift = one.row, one.drift
     try:
         if drift.files:
             await asyncio.to_thread(release_files.replace, Path(row.policy_dir), wanted.number, wanted.bundle)
@@ -113,96 +122,104 @@ async def _mend(system: System, row: NodeRow, wanted: Wanted, drift: NodeDrift, 
         return [NodeOutcome(node=row.name, ok=False, running_release=row.running_release, detail=detail)]
     outcomes = await bringing.bring(system, wanted.number, wanted.bundle, only=[row.name])
     async with system.db.transaction() as connection:
-        after = {"release": wanted.number, "files": [one.path for one in drift.files], "problems": drift.problems}
+        problems = [*drift.problems, *drift.missing_suspensions]
+        after = {"release": wanted.number, "files": [one.path for one in drift.files], "problems": problems}
         await audit.record(
             connection, by.principal, "node.drift_fixed", row.id, after=after, now=system.now(), actor=by.name
         )
     return outcomes
 
 
-async def _looked(system: System) -> tuple[list[NodeRow], list[NodeDrift]]:
-    rows, wanted = await _wanted(system)
-    return rows, list(await asyncio.gather(*(_look_at(system, row, wanted.get(row.name)) for row in rows)))
+async def _looked(system: System, *, paths: bool = True) -> list[Seen]:
+    wanted = await _wanted(system)
+    async with system.db.reading() as connection:
+        rows = await nodes.all_nodes(connection)
+        before = await drift_suspensions.ours(connection, system.now())
+    asked = await asyncio.gather(*(_ask(system, row, wanted.get(row.name), before, paths=paths) for row in rows))
+    async with system.db.reading() as connection:
+        after = await drift_suspensions.ours(connection, system.now())
+    return [_judge(row, wanted.get(row.name), found, before, after) for row, found in zip(rows, asked, strict=True)]
 
 
-async def _wanted(system: System) -> tuple[list[NodeRow], dict[str, Wanted]]:
-    """The nodes, and what each should have; one that no release is for is not in the latter."""
+async def _wanted(system: System) -> dict[str, Wanted]:
+    """What each node should have, by its name; one that no release is for is not in it."""
     async with system.db.reading() as connection:
         rows = await nodes.all_nodes(connection)
         assigned = bringing.assign(await queries.latest(connection), await queries.canary(connection), rows)
         keys = await queries.key_files(connection)
-        suspensions = frozenset(await holds.suspension_ids(connection))
         wanted: dict[str, Wanted] = {}
         for number, some in assigned.items():
             bundle = await load_bundle(connection, await queries.files_of(connection, number))
-            wanted |= {row.name: Wanted(number, bundle, keys, suspensions) for row in some}
-    return rows, wanted
+            wanted |= {row.name: Wanted(number, bundle, keys) for row in some}
+    return wanted
 
 
-async def _look_at(system: System, row: NodeRow, wanted: Wanted | None) -> NodeDrift:
+@dataclass
+class Found:
+    """What was seen of a node."""
+
+    files: list[FileDifference] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    running: int | None = None
+    live: Live | None = None
+    paths: PathComparison | None = None
+
+
+async def _ask(system: System, row: NodeRow, wanted: Wanted | None, before: Ours, *, paths: bool) -> Found:
+    found = Found()
     if wanted is None:
-        return NodeDrift(node=row.name, is_as_published=True, release=None, running_release=row.running_release)
-    files: list[FileDifference] = []
-    problems: list[str] = []
+        return found
     if row.transport == "folder":
-        files, problems = await asyncio.to_thread(_files, Path(row.policy_dir), wanted)
-    running, foreign = None, []
+        found.files, found.problems = await asyncio.to_thread(drift_files.compare, Path(row.policy_dir), wanted)
     try:
         address = access.address(system, row)
-        running = await probe.running_release(system.kumod, address)
-        foreign = await _foreign_suspensions(system, address, wanted.suspensions)
+        found.running = await probe.running_release(system.kumod, address)
+        if found.running not in (None, wanted.number):
+            found.problems.append(f"runs release {found.running}")
+        found.live = await drift_suspensions.ask(system, address, before)
+        if paths:
+            found.paths = await drift_paths.compare(system, address, wanted.bundle)
     except NodeFailed as error:
-        problems.append(error.detail)
-    if running not in (None, wanted.number):
-        problems.append(f"runs release {running}")
-    return NodeDrift(
+        found.problems.append(error.detail)
+    return found
+
+
+def _judge(row: NodeRow, wanted: Wanted | None, found: Found, before: Ours, after: Ours) -> Seen:
+    if wanted is None:
+        nothing = NodeDrift(node=row.name, is_as_published=True, release=None, running_release=row.running_release)
+        return Seen(row, nothing, Suspended())
+    held = Suspended() if found.live is None else drift_suspensions.compare(row, before, found.live, after)
+    problems = [*found.problems, *held.lingering]
+    differs = found.files or problems or held.missing or held.foreign or (found.paths and found.paths.differences)
+    drift = NodeDrift(
         node=row.name,
-        is_as_published=not (files or problems or foreign),
+        is_as_published=not differs,
         release=wanted.number,
-        running_release=running,
-        problems=problems,
-        files=files[:SHOWN],
-        foreign_suspensions=foreign,
+        running_release=found.running,
+        problems=problems[:SHOWN],
+        files=found.files[:SHOWN],
+        missing_suspensions=held.missing[:SHOWN],
+        foreign_suspensions=held.foreign[:SHOWN],
+        automatic_suspensions=held.automatic[:SHOWN],
+        paths=found.paths,
     )
+    return Seen(row, drift, held)
 
 
-def _files(folder: Path, wanted: Wanted) -> tuple[list[FileDifference], list[str]]:
-    problems = []
-    if current_release(folder) != wanted.folder:
-        problems.append(f"is switched to {current_release(folder) or 'no release'}, not to {wanted.folder}")
-    start = folder / "init.lua"
-    if not start.is_file() or start.read_text(errors="replace") != launcher(folder):
-        problems.append("init.lua, which kumod is started with, is not as it was written")
-    problems += [
-        f"the DKIM key {file.domain}/{file.selector} is missing" for file in key_files.missing(folder, wanted.keys)
-    ]
-    root = folder / "releases" / wanted.folder
-    contents = wanted.bundle.contents(wanted.number)
-    there = {
-        path.relative_to(root).as_posix(): _digest(path.read_bytes()) for path in root.rglob("*") if path.is_file()
-    }
-    should = {path: _digest(content) for path, content in contents.items()}
-    prefix = f"releases/{wanted.folder}/"
-    return differences(_under(prefix, should), _under(prefix, there)), problems
-
-
-def _under(prefix: str, digests: Mapping[str, str]) -> dict[str, str]:
-    return {prefix + path: digest for path, digest in digests.items()}
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-async def _foreign_suspensions(system: System, node: NodeAddress, ours: Collection[str]) -> list[str]:
-    return [one.text for one in await system.kumod.suspensions(node) if one.id not in ours]
-
-
-def _summary(found: NodeDrift) -> str:
+def summary(found: NodeDrift) -> str:
+    """What differs, in a line."""
     parts = list(found.problems)
     if found.files:
         count = len(found.files)
         parts.append(f"{count} file{'s differ' if count > 1 else ' differs'}: {found.files[0].path}")
+    if found.missing_suspensions:
+        parts.append(f"not on the node: {', '.join(found.missing_suspensions)}")
     if found.foreign_suspensions:
         parts.append(f"holds placed on the node itself: {', '.join(found.foreign_suspensions)}")
+    parts += [path_text(one) for one in found.paths.differences[:1]] if found.paths else []
     return "; ".join(parts)
+
+
+def path_text(one: PathDifference) -> str:
+    """An option that is another on the node."""
+    return f"{one.source} to {one.domain}: {one.option} is {one.found}, not {one.wanted}"

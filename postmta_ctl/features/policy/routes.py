@@ -96,13 +96,20 @@ async def compare(
 
 @get("/drift", opt=scope("policy:read"), summary="How each node differs from what was published")
 async def show_drift(system: TheSystem) -> list[NodeDrift]:
-    """Files on the node against its release, what it says it runs, and holds that were placed on the node itself."""
+    """Files on the node against its release, and what the node itself says.
+
+    That is the release that it runs, what it keeps suspended against the holds and pauses here, and, where it offers
+    that, how it resolves the paths of a few sources against what the published policy says of them.
+    """
     return await drift.look(system)
 
 
 @post("/drift/fix", opt=scope("policy:write") | {"errors": ("503",)}, status_code=200, summary="Mend what differs")
 async def fix_drift(system: TheSystem, principal: Caller) -> list[NodeOutcome]:
-    """What was changed by hand is kept beside the releases, in the folder ``edited``."""
+    """What was changed by hand is kept beside the releases, in the folder ``edited``.
+
+    Holds and pauses that a node lost are placed again; suspensions that somebody placed on the node itself stay.
+    """
     return await drift.fix(system, _by(principal))
 
 

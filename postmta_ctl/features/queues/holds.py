@@ -7,6 +7,7 @@ asks again (the same suspension takes the place of the first), or takes back wha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,20 @@ async def reconcile(system: System, queue: str | None = None) -> None:
         step = _hold if is_held(row, system.now()) else _release
         away = await step(system, row, mine, nodes)
         nodes = {node_id: node for node_id, node in nodes.items() if node_id not in away}
+
+
+async def forget_placed(system: System, places: Collection[tuple[str, str]]) -> None:
+    """Note that nodes do not have these holds any more, so that they are asked again. The caller has the lock.
+
+    Args:
+        system: The parts.
+        places: Id of the hold and of the node each.
+    """
+    async with system.db.transaction() as connection:
+        rows = {row.id for row in await queries.holds(connection)}
+        known = {(one.hold_id, one.node_id) for one in await queries.held_on(connection, rows)}
+        for hold_id, node_id in known & set(places):
+            await queries.note(connection, hold_id, node_id)
 
 
 async def _hold(system: System, row: HoldRow, held: dict[str, HeldOn], nodes: dict[str, NodeRow]) -> set[str]:

@@ -151,9 +151,3 @@ async def troubles(connection: AsyncConnection, queues: Collection[str], since: 
         row.queue: Trouble(oldest=oldest.get(row.queue), last_error=row.reply, last_error_at=row.occurred_at)
         for row in await connection.execute(last)
     }
-
-
-async def suspension_ids(connection: AsyncConnection) -> set[str]:
-    """Ids of the suspensions that we placed on nodes, as they answered them."""
-    known = hold_nodes.c.suspension_id
-    return set(await connection.scalars(select(known).where(known.is_not(None))))

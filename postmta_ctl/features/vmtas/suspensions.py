@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.clients.kumod import NodeAddress, ReadySuspension
 from postmta_ctl.compiler.names import parse_source
@@ -45,13 +46,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 async def reconcile(system: System) -> list[NodeState]:
     """Bring the nodes to what is wanted; how that went at each. The caller has the lock."""
     async with system.db.reading() as connection:
-        rows = [((slug, row.name), row) for slug, row in await queries.of_all(connection)]
+        asked = await wanted(connection)
         nodes = _seen(await all_nodes(connection))
-    wanted = Wanted(
+    return list(await asyncio.gather(*(_bring(system, node, asked) for node in nodes)))
+
+
+async def wanted(connection: AsyncConnection) -> Wanted:
+    """What the database says now."""
+    rows = [((slug, row.name), row) for slug, row in await queries.of_all(connection)]
+    return Wanted(
         paused={key: f"{_MARK}: {row.paused_reason}" for key, row in rows if row.is_paused},
         sending=frozenset(key for key, row in rows if not row.is_paused),
     )
-    return list(await asyncio.gather(*(_bring(system, node, wanted) for node in nodes)))
 
 
 async def node_names(system: System) -> list[str]:
@@ -92,8 +98,8 @@ def missing(wanted: Wanted, found: Iterable[ReadySuspension], metrics: QueueMetr
 
     A suspension by somebody else is left alone while it lasts: another would take its place.
     """
-    lasting = {rule.name for rule in found if not _is_ours(rule) or rule.expires - now > LASTS / 2}
-    known = ready_queues(metrics) | {rule.name for rule in found if _is_ours(rule)}
+    lasting = {rule.name for rule in found if not is_ours(rule) or rule.expires - now > LASTS / 2}
+    known = ready_queues(metrics) | {rule.name for rule in found if is_ours(rule)}
     names = {name: vmta_of(name) for name in known - lasting}
     return {name: wanted.paused[vmta] for name, vmta in sorted(names.items()) if vmta in wanted.paused}
 
@@ -121,5 +127,6 @@ async def read_metrics(system: System, node: NodeAddress) -> QueueMetrics:
     return metrics
 
 
-def _is_ours(rule: ReadySuspension) -> bool:
+def is_ours(rule: ReadySuspension) -> bool:
+    """Whether it is that of a paused vMTA."""
     return rule.reason.startswith(_MARK)
