@@ -2,142 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from postmta_ctl.compiler.bundle import Bundle, read_manifest
 from postmta_ctl.compiler.node_files import current_release
 from postmta_ctl.core import live_data
 from tests.fake_node import FakeNode
+from tests.remote_host import AgentProcess, Meddler, untouched
 from tests.serving import Service, wait_for
 
 
-def untouched(_path: str, body: bytes) -> bytes:
-    return body
-
-
-@dataclass
-class Meddler:
-    """Stands between agent and control plane, and changes what goes through it."""
-
-    upstream: str
-    change: Callable[[str, bytes], bytes] = untouched
-    url: str = ""
-
-    @contextmanager
-    def serving(self) -> Iterator[Meddler]:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, daemon=True)
-        thread.start()
-        runner = asyncio.run_coroutine_threadsafe(self._start(), loop).result(10)
-        try:
-            yield self
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
-            loop.close()
-
-    async def _start(self) -> web.AppRunner:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._pass_on)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    async def _pass_on(self, request: web.Request) -> web.Response:
-        names = ("Authorization", "If-None-Match", "Content-Type")
-        headers = {name: request.headers[name] for name in names if name in request.headers}
-        url = self.upstream + request.path_qs.replace("wait=", "waited=")
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(request.method, url, data=await request.read(), headers=headers) as answer,
-        ):
-            body = await answer.read()
-            if answer.status == 200:
-                body = self.change(request.path, body)
-            kept = {"ETag": answer.headers["ETag"]} if "ETag" in answer.headers else {}
-            return web.Response(status=answer.status, body=body, headers=kept)
-
-
-class RemoteHost:
-    """A node on a host that the control plane has no folder of: kumod and its agent."""
+class RemoteHost(AgentProcess):
+    """A stand-in for kumod, and its agent."""
 
     def __init__(self, folder: Path, service: Service, name: str) -> None:
-        self.name, self.folder, self.service = name, folder, service
-        folder.mkdir()
-        self.policy_dir, self.log = folder / "policy", folder / "agent.log"
+        super().__init__(folder, service, name, folder / "policy")
         self.kumod = FakeNode(self.policy_dir)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def join(self) -> None:
-        body = {"name": self.name, "admin_url": self.kumod.url, "policy_dir": str(self.policy_dir)}
-        added = self.service.call("POST", "/api/v1/nodes", body | {"transport": "agent"})
-        (self.folder / "token").write_text(added["agent_token"])
-        (self.folder / "signing.key").write_text(self.service.command("node", "signing-key"))
-
-    def start(self, control_plane: str | None = None, **changes: str) -> None:
-        options = {
-            "--control-plane": control_plane or self.service.url,
-            "--node": self.name,
-            "--policy-dir": str(self.policy_dir),
-            "--admin-url": self.kumod.url,
-            "--token-file": str(self.folder / "token"),
-            "--signing-key-file": str(self.folder / "signing.key"),
-        }
-        options |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-        words = [word for option in options.items() for word in option]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTMTA_")}
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "postmta_ctl.agent", *words], env=environment, stdout=output, stderr=output
-            )
-
-    def kill(self) -> None:
-        """SIGKILL to the agent that was started."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def stop(self) -> int:
-        assert self._process is not None
-        self._process.terminate()
-        status = self._process.wait(10)
-        self._process = None
-        return status
-
-    def node(self) -> dict[str, Any]:
-        nodes = self.service.call("GET", "/api/v1/nodes")["data"]
-        (found,) = [one for one in nodes if one["name"] == self.name]
-        return dict(found)
 
     def wait_until_running(self, number: int) -> None:
         wait_for(lambda: self.kumod.running == number or None, f"release {number} on {self.name}: {self.log}")
-
-    def require_whole(self) -> None:
-        """What it is switched to is a release, whole and as it was published."""
-        name = current_release(self.policy_dir)
-        if name is not None:
-            folder = self.policy_dir / "releases" / name
-            assert Bundle.read(folder).digest == read_manifest(folder).digest
 
 
 @pytest.fixture
@@ -155,7 +48,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 def remote(tmp_path: Path, service: Service, name: str) -> Iterator[RemoteHost]:
     host = RemoteHost(tmp_path / name, service, name)
     with host.kumod.serving():
-        host.join()
+        host.join(host.kumod.url, str(host.policy_dir))
         try:
             yield host
         finally:

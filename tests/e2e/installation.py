@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,15 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path, dns: DnsServer | None = None, **settings: str) -> Iterator[Installation]:
+def installed(
+    folder: Path, dns: DnsServer | None = None, join: Callable[[Installation], None] | None = None, **settings: str
+) -> Iterator[Installation]:
     """From an empty folder to a node that runs release 1, the way an operator goes.
 
     Args:
         folder: Where everything lies.
         dns: Whom the service asks; without it, it pretends that every record is published.
+        join: Makes the node known; by default as one whose folder the control plane writes to.
         settings: More variables of the environment.
     """
     sink, kumod = Sink(), Kumod(folder)
@@ -78,7 +81,7 @@ def installed(folder: Path, dns: DnsServer | None = None, **settings: str) -> It
             service.register()
             here = Installation(service, kumod, sink, service.verified_domain("sender.test", dns))
             here.add_vmta("mx1", FIRST_VMTA)
-            add_node(here)
+            (join or add_node)(here)
             # Nobody is there yet to say that it runs the release: the files are written, the status says the rest.
             service.command("policy", "publish", status=1)
             here.start_kumod()
