@@ -1,4 +1,4 @@
-"""Opens and clicks: kept durably before they are answered."""
+"""Opens and clicks: kept before they are answered; a kill loses none."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ for _kind, _status in (("opens", "200"), ("clicks", "302")):
     add(
         Row(
             name=_kind,
-            what=f"{_kind}, each an event before it is answered, 16 connections",
+            what=f"{_kind}, each kept before it is answered, 16 connections",
             against="bare Litestar GET",
             unit="requests/s",
             reach=0.70,

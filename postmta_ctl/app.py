@@ -146,8 +146,9 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         # Inside the node's block: what the jobs hold, they may still give to it.
         async with alone, node, running(system, jobs_of(roles) if jobs else ()):
             yield
-        for groups in (system.accepting, system.ingesting, system.tracking):
+        for groups in (system.accepting, system.ingesting):
             await groups.drain()
+        system.fetches.close()
         await finish_deliveries(system)
         await system.webhooks.close()
         await system.kumod.close()
@@ -177,10 +178,10 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         logging_config=None,
     )
     app.state.system = system or create_system(settings)
-    if Role.API in roles:
-        app.asgi_handler = TrackingShortcut(app.asgi_handler, app.state.system)
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
     app.asgi_handler = RequestId(app.asgi_handler)
+    if Role.API in roles:
+        app.asgi_handler = TrackingShortcut(app.asgi_handler)
     return app
 
 

@@ -34,8 +34,7 @@ class RequestId:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        scope["state"]["request_id"] = request_id
+        scope["state"]["request_id"] = own = request_id(scope)
         started = time.perf_counter()
         status = 0
 
@@ -46,10 +45,10 @@ class RequestId:
                 message.setdefault("headers", [])
                 more = scope["state"].get(ANSWER_HEADERS, {})
                 encoded = [(name.lower().encode(), value.encode()) for name, value in more.items()]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *encoded]
+                message["headers"] = [*message["headers"], (b"x-request-id", own.encode()), *encoded]
             await send(message)
 
-        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        bound = structlog.contextvars.bind_contextvars(request_id=own)
         try:
             await self._app(scope, receive, send_with_id)
             elapsed = time.perf_counter() - started
@@ -63,6 +62,7 @@ class RequestId:
             structlog.contextvars.reset_contextvars(**bound)
 
 
-def _request_id(scope: Any) -> str:
+def request_id(scope: Any) -> str:
+    """The caller's id of the request, if it is harmless, else a new one."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
     return given if _ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)

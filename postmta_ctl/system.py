@@ -20,6 +20,7 @@ from postmta_ctl.clients.webhooks import WebhookClient
 from postmta_ctl.crash_points import CrashPoint, pass_by
 from postmta_ctl.groups import Groups
 from postmta_ctl.in_flight import InFlight
+from postmta_ctl.journal import Journal
 from postmta_ctl.keys import Keys
 from postmta_ctl.metrics import Metrics
 from postmta_ctl.node_troubles import Troubles
@@ -70,8 +71,8 @@ class System:
     """The Idempotency-Keys of those of them that carry one."""
     ingesting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=8), init=False)
     """Deliveries of log records, which share transactions."""
-    tracking: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=256), init=False)
-    """Opens and clicks, which share transactions."""
+    fetches: Journal = field(init=False)
+    """Opens and clicks that are to become events."""
     deliveries_held: set[object] = field(default_factory=set, init=False)
     """One for each request of a node that has a place: see ``features.ingest.intake``."""
     webhooks: WebhookClient = field(default_factory=WebhookClient)
@@ -81,3 +82,6 @@ class System:
     """Ids of the webhooks whose last answer took long."""
     refused_change: Recent[int] = field(default_factory=lambda: Recent(60.0))
     """The newest change when publishing was last refused: it is not tried again at once with nothing new."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fetches", Journal(self.settings.data_dir / "fetches"))

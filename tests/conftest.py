@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -198,6 +198,11 @@ async def register(client: Client, email: str = "ann@acme.test", organization: s
     assert answer.status_code == 201, answer.text
     answer = await client.post("/api/v1/auth/login", json={"email": email, "password": PASSWORD})
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def work(client: Client, job: Callable[[System], Awaitable[object]]) -> None:
+    """Run a background job as the application does: on its own event loop, where its connections live."""
+    await asyncio.to_thread(client.blocking_portal.call, job, client.app.state.system)
 
 
 async def join(client: Client, inviter: dict[str, str], email: str, role: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pen
 from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
+from postmta_ctl.features.tracking.noting import keep_fetches
 from postmta_ctl.features.vmtas.pausing import keep_pauses
 from postmta_ctl.features.warmup.governor import govern
 from postmta_ctl.features.webhooks.delivery import deliver as deliver_webhooks
@@ -45,6 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 JOBS: tuple[Job, ...] = (
     Job(name="relay", every=0.05, run=relay, role=Role.RELAY),
+    Job(name="keep opens and clicks", every=0.25, run=keep_fetches, role=Role.API),
     Job(name="cancel at nodes", every=5.0, run=cancel_at_nodes),
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch the canary", every=5.0, run=watch_canary),

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from postmta_ctl.core.rates import FIELDS
+from postmta_ctl.features.tracking.noting import keep_fetches
 from postmta_ctl.features.tracking.service import tracker
 from tests.api.test_ingest import add_messages, add_node, hook_lines, injected, post
+from tests.conftest import work
 
 BASE = "/api/v1/analytics"
 PATHS = ["summary", "timeseries", "breakdown?by=tag", "isp", "trend", "bounce-reasons", "report", "export"]
@@ -106,6 +108,7 @@ async def test_queued_and_opened_are_counted(client: Any, acme: Any, system: Any
     first, second = (tracker(system).open_url(one["id"]) for one in sent["recipients"])
     for url in (first, first, second, first):
         await client.get(url.removeprefix(system.settings.url), headers={"User-Agent": "Thunderbird"})
+    await work(client, keep_fetches)
     counts = (await get("summary"))["counts"]
     assert (counts["queued"], counts["opened"], counts["unique_opened"]) == (2, 4, 2)
     (tag,) = (await get("breakdown", by="tag"))["data"]
@@ -119,9 +122,11 @@ async def test_a_program_that_opens_mail_is_nobody_who_opened(client: Any, acme:
     sent = (await client.post("/api/v1/messages/send", json=mail, headers=acme)).json()
     path = tracker(system).open_url(sent["recipients"][0]["id"]).removeprefix(system.settings.url)
     await client.get(path, headers={"User-Agent": "Mimecast"})
+    await work(client, keep_fetches)
     counts = (await get("summary"))["counts"]
     assert (counts["opened"], counts["unique_opened"]) == (1, 0)
     await client.get(path, headers={"User-Agent": "Thunderbird"})
+    await work(client, keep_fetches)
     counts = (await get("summary"))["counts"]
     assert (counts["opened"], counts["unique_opened"]) == (2, 1)
 

@@ -14,8 +14,8 @@ from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.store.tables import domains, nodes, webhooks
 from postmta_ctl.system import System
 from tests.api.test_policy import add
-from tests.api.test_releases import add_vmta, work
-from tests.conftest import Client, FakeClock, FakeResolver
+from tests.api.test_releases import add_vmta
+from tests.conftest import Client, FakeClock, FakeResolver, work
 from tests.console import Browser
 from tests.fake_node import FakeNode
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from postmta_ctl.features.users.service import set_operator
 from postmta_ctl.store.tables import events
 from postmta_ctl.system import System
 from tests.api.test_policy import add, plan, publish, running
-from tests.conftest import join
+from tests.conftest import join, work
 from tests.fake_node import FakeNode
 
 
@@ -49,11 +48,6 @@ async def add_vmta(client: Any, headers: Any, number: int) -> None:
     body = {"name": f"mx{number}", "ip_address": f"192.0.2.{number}", "ehlo_domain": "mx.acme.test"}
     answer = await client.post("/api/v1/vmtas", json=body, headers=headers)
     assert answer.status_code == 201, answer.text
-
-
-async def work(client: Any, job: Callable[[System], Awaitable[object]]) -> None:
-    """Run a background job as the application does: on its own event loop, where its connections to nodes live."""
-    await asyncio.to_thread(client.blocking_portal.call, job, client.app.state.system)
 
 
 async def post(client: Any, headers: Any, path: str, body: Any = None, *, status: int = 200) -> Any:

@@ -14,9 +14,11 @@ from sqlalchemy import select
 
 from postmta_ctl.core.providers import well_known
 from postmta_ctl.core.rollups import Dimension
+from postmta_ctl.features.tracking.noting import keep_fetches
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.store.tables import events, messages, recipients, rollup_attempts, rollup_dimensions, rollup_types
 from tests.api.test_ingest import STREAM, add_messages, add_node, hook_lines, injected, post
+from tests.conftest import work
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TAGS = ["spring", "digest", "=1+1", "<b>", "ü"]
@@ -164,6 +166,7 @@ async def test_opens_at_the_same_time_are_one_person(client: Any, db: Any, syste
     sent = (await client.post("/api/v1/messages/send", json=mail, headers=acme)).json()
     path = tracker(system).open_url(sent["recipients"][0]["id"]).removeprefix(system.settings.url)
     await asyncio.gather(*(client.get(path, headers={"User-Agent": "Thunderbird"}) for _ in range(10)))
+    await work(client, keep_fetches)
     kept = counted((await kept_counts(db))["types"])
     assert (kept["opened"], kept["unique_opened"]) == (10, 1)
 
@@ -249,6 +252,7 @@ async def test_random_mail(client: Any, db: Any, system: Any, acme: Any, clock: 
             rid = chance.choice(sorted(mail.rids))
             url = chance.choice([tracker(system).open_url(rid), tracker(system).click_url(rid, "https://example.com/")])
             await client.get(url.removeprefix(system.settings.url), follow_redirects=False)
+            await work(client, keep_fetches)
         else:
             batch = [mail.record() for _ in range(chance.randint(1, 40))]
             batch += chance.sample(batch, len(batch) // 3) + chance.sample(before, len(before) // 4)

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from postmta_ctl.core.event_types import EVENT_TYPES
+from postmta_ctl.features.tracking.noting import keep_fetches
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.features.webhooks.service import MAX_WEBHOOKS
 from postmta_ctl.store.tables import webhook_deliveries, webhooks
+from tests.conftest import work
 
 URL = "https://hooks.example.com/postmta"
 MAIL = {
@@ -227,6 +229,7 @@ async def test_opens_and_clicks_are_told_with_who_it_was(client: Any, acme: Any,
     await client.get(links.open_url(rid).removeprefix(base), headers=agent)
     url = links.click_url(rid, "https://example.com/").removeprefix(base)
     await client.get(url, headers={"User-Agent": "Mozilla/5.0 (X11) Firefox/130"}, follow_redirects=False)
+    await work(client, keep_fetches)
     opened, clicked = (row["payload"] for row in await planned(db))
     assert (opened["type"], opened["data"]["is_bot"]) == ("message.opened", True)
     assert opened["data"]["agent"] == "Apple Mail Privacy Protection"

@@ -18,6 +18,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from postmta_ctl.core.tracking import Tracker
+from postmta_ctl.features.tracking.service import secret_of
+from postmta_ctl.keys import load_keys
+from postmta_ctl.settings import Settings
 from tests.faults.node import ended
 from tests.serving import Service, wait_for
 
@@ -26,6 +30,7 @@ KILL_AFTER = (100, 250)
 """So many were acknowledged when SIGKILL comes."""
 LEASE_SECONDS = 4
 PATIENCE_SECONDS = 60.0
+MAIL = {"from": "ann@sender.test", "to": ["ok@dest.test"], "subject": "Hello", "html": "<p>Hello.</p>"}
 ENVIRONMENT = {
     "POSTMTA_SANDBOX_TIME_SCALE": "600",
     "POSTMTA_RELAY_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -99,6 +104,39 @@ def test_a_killed_service_loses_no_acknowledged_message(service: Service) -> Non
     assert deliveries.keys() == clients.acknowledged.keys()
     twice = {address for address, times in deliveries.items() if times > 1}
     assert twice <= in_flight
+
+
+def test_a_killed_service_loses_no_open_that_it_answered(service: Service) -> None:
+    sent = service.call("POST", "/api/v1/messages/send", MAIL)
+    tracker = Tracker(secret_of(load_keys(Settings(data_dir=service.data_dir))), "")
+    answered, lock = [0, 0], threading.Lock()
+    path = tracker.open_url(sent["recipients"][0]["id"])
+
+    def fetch(_: int) -> None:
+        try:
+            is_noted = service.http.get(path).status_code == 200
+        except httpx.TransportError:
+            is_noted = False
+        with lock:
+            answered[is_noted] += 1
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        fetching = [pool.submit(fetch, number) for number in range(MESSAGES)]
+        wait_for(lambda: answered[True] >= KILL_AFTER[0], "opens")
+        service.kill()
+        for one in fetching:
+            one.result(PATIENCE_SECONDS)
+    assert answered[False] > 0, "no request was under way when the service was killed"
+    service.start()
+
+    def opens() -> int:
+        timeline = service.call("GET", f"/api/v1/messages/{sent['id']}")["timeline"]
+        return sum(event["type"] == "message.opened" for event in timeline)
+
+    wait_for(lambda: opens() >= answered[True], f"{answered[True]} opens")
+    time.sleep(1)  # Whatever comes twice has come by then.
+    assert answered[True] <= opens() <= MESSAGES
+    assert list((service.data_dir / "fetches").iterdir()) == []
 
 
 def leased(service: Service) -> set[str]:

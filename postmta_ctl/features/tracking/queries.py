@@ -37,6 +37,7 @@ _PEOPLE = """
         m.domain, m.tags, m.batch_id,
         (SELECT e.provider FROM events e WHERE e.recipient_id = r.id AND e.provider IS NOT NULL LIMIT 1)
     FROM recipients r JOIN messages m ON m.id = r.message_id WHERE r.id {among} ORDER BY r.id"""
+_KNOWN = "SELECT dedupe_key FROM events WHERE day = ? AND dedupe_key {among}"
 _FIRST = {
     "message.opened": "UPDATE recipients SET opened_at = ? WHERE id = ?",
     "message.clicked": "UPDATE recipients SET clicked_at = ? WHERE id = ?",
@@ -60,6 +61,15 @@ class Person(msgspec.Struct, frozen=True):
     batch_id: str | None
     provider: str | None
     """As a node named it."""
+
+
+async def known(connection: AsyncConnection, fetches: Collection[tuple[int, bytes]]) -> set[bytes]:
+    """Which of these fetches, given by day and key, are events already."""
+    found: set[bytes] = set()
+    for day in {day for day, _ in fetches}:
+        keys = [key for its_day, key in fetches if its_day == day]
+        found |= await among.known_octets(connection, _KNOWN, day, keys)
+    return found
 
 
 async def people(connection: AsyncConnection, recipient_ids: Collection[str]) -> dict[str, Person]:

@@ -25,37 +25,28 @@ def secret_of(keys: Keys) -> bytes:
     return hmac.digest(keys.master_key, b"postmta tracking links", "sha256")
 
 
-async def opened(system: System, token: str, user_agent: str) -> None:
-    """Note that the pixel was fetched; a token that is not ours is passed over."""
-    await noted_open(system, token, user_agent)
+def opened(system: System, token: str, user_agent: str) -> bool:
+    """Note that the pixel was fetched; whether the token is one of ours.
 
-
-async def noted_open(system: System, token: str, user_agent: str) -> bool:
-    """Note that the pixel was fetched; whether the token is one of ours."""
+    Raises:
+        Busy: It could not be kept.
+    """
     link = tracker(system).read_open(token)
     if link is not None:
-        await _note(system, link, "message.opened", user_agent)
+        _note(system, link, "message.opened", user_agent)
     return link is not None
 
 
-async def clicked(system: System, token: str, user_agent: str) -> str:
-    """Note that a link was followed, and say where it leads.
+def clicked(system: System, token: str, user_agent: str) -> str | None:
+    """Note that a link was followed; where it leads, or None if it is not of our making.
 
     Raises:
-        NotFound: The token is not of our making.
+        Busy: It could not be kept.
     """
-    url = await noted_click(system, token, user_agent)
-    if url is None:
-        raise NotFound("This link is not one of ours.")
-    return url
-
-
-async def noted_click(system: System, token: str, user_agent: str) -> str | None:
-    """Note that a link was followed; where it leads, or None if it is not of our making."""
     link = tracker(system).read_click(token)
     if link is None:
         return None
-    await _note(system, link, "message.clicked", user_agent)
+    _note(system, link, "message.clicked", user_agent)
     return link.url
 
 
@@ -72,5 +63,6 @@ async def known_host(system: System, host: str) -> KnownHost:
     return KnownHost(host=name)
 
 
-async def _note(system: System, link: Link, kind: str, user_agent: str) -> None:
-    await note(system, Fetch(link.recipient_id, kind, link.url, user_agent[:MAX_USER_AGENT], system.now()))
+def _note(system: System, link: Link, kind: str, user_agent: str) -> None:
+    agent = user_agent[:MAX_USER_AGENT]
+    note(system, Fetch(system.random(16), link.recipient_id, kind, link.url, agent, system.now()))
