@@ -13,10 +13,10 @@ from postmta_ctl.declarative import placed
 from postmta_ctl.declarative import readers as read
 from postmta_ctl.declarative.kinds import (
     BY_NAME,
-    GREYLISTING,
     IP_ADDRESS,
     KINDS,
     OF_ORGANIZATION,
+    ONLY_ONE,
     ORGANIZATION,
     POOL,
     SHAPING,
@@ -111,8 +111,9 @@ class _Reading:
             self._section(IP_ADDRESS, "", node)
         if (node := given.get(SHAPING.section)) is not None:
             self._section(SHAPING, "", node)
-        if (node := given.get(GREYLISTING.section)) is not None:
-            self._thing(GREYLISTING, "", "greylisting", node)
+        for kind in ONLY_ONE:
+            if (node := given.get(kind.section)) is not None:
+                self._thing(kind, "", kind.name, node)
         organizations = given.get(ORGANIZATION.section)
         for slug, node in (self._try(lambda: read.mapping(organizations)) or {}).items() if organizations else ():
             self._organization(slug, node)
@@ -189,7 +190,7 @@ def write_document(state: State) -> str:
     """A state as a file that asks for just that; the same bytes for the same state."""
     document: dict[str, Any] = {"version": VERSION}
     for kind in KINDS:
-        if not kind.of_organization:
+        if not kind.of_organization and kind not in ONLY_ONE:
             document[kind.section] = {}
     for slug in sorted(key.name for key in state if key.kind == ORGANIZATION.name):
         document[ORGANIZATION.section][slug] = _written(ORGANIZATION, state[Key(ORGANIZATION.name, "", slug)])
@@ -198,9 +199,11 @@ def write_document(state: State) -> str:
         kind = BY_NAME[key.kind]
         if kind is ORGANIZATION:
             continue
+        if kind in ONLY_ONE:
+            document[kind.section] = _written(kind, thing)
+            continue
         within = document[ORGANIZATION.section][key.organization] if kind.of_organization else document
         within[kind.section][key.name] = _written(kind, thing)
-    document[GREYLISTING.section] = document[GREYLISTING.section].get(GREYLISTING.name, {})
     return write(document)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postmta_ctl.compiler.names import SLUG
-from postmta_ctl.core.domain_names import parse_mail_domain
+from postmta_ctl.core.domain_names import parse_mail_domain, parse_selector
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ip_addresses import parse_source_address
 from postmta_ctl.declarative import readers as read
+from postmta_ctl.declarative.placed import Node
 from postmta_ctl.declarative.readers import Reader
 
 Name = Callable[[str], str]
@@ -50,6 +51,21 @@ _WARMUP = read.fields(
         "provider_shares": read.named(read.number),
     }
 )
+
+_LOGO = read.fields(
+    {
+        "logo_url": read.text,
+        "certificate_url": read.optional(read.text),
+        "selector": read.parsed(parse_selector),
+    },
+    "logo_url",
+)
+
+
+def _logo(node: Node) -> dict[str, Any]:
+    logo: dict[str, Any] = {"certificate_url": None, "selector": "default"} | _LOGO(node)
+    return logo
+
 
 _SHAPED = re.compile(r"(provider|domain) (\S+?)(?: of ([a-z0-9-]{1,63}))?\Z")
 
@@ -103,6 +119,7 @@ VMTA = Kind(
             read.fields({"protocol": read.text, "server": read.socket_address}, "protocol", "server")
         ),
         "warmup": read.optional(_WARMUP),
+        "paused": read.optional(read.text),
     },
     required=("ip_address", "ehlo_domain"),
     read_name=_slug,
@@ -122,10 +139,17 @@ DOMAIN = Kind(
     section="domains",
     fields={
         "dkim_rotation_days": read.optional(read.integer),
+        "bimi": read.optional(_logo),
         "create": read.fields({"dkim_selector": read.text, "dkim_keys": read.named(_SECRET)}),
     },
     only_new=("create",),
     read_name=parse_mail_domain,
+)
+TEMPLATE = Kind(
+    name="template",
+    section="templates",
+    fields={"subject": read.text, "text": read.optional(read.text), "html": read.optional(read.text)},
+    required=("subject",),
 )
 RULE = Kind(
     name="auto_block_rule",
@@ -176,9 +200,19 @@ GREYLISTING = Kind(
     of_organization=False,
     can_delete=False,
 )
+SCENARIOS = Kind(
+    name="scenarios",
+    section="scenarios",
+    fields={"toml": read.text},
+    required=("toml",),
+    of_organization=False,
+    can_delete=False,
+)
 
-KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, RULE, SHAPING, GREYLISTING)
+KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, TEMPLATE, RULE, SHAPING, GREYLISTING, SCENARIOS)
 """In the order in which things are made; they are deleted in the opposite one."""
+ONLY_ONE = (GREYLISTING, SCENARIOS)
+"""Kinds of which the installation has one thing, whose name is that of its kind."""
 OF_ORGANIZATION = tuple(kind for kind in KINDS if kind.of_organization)
 BY_NAME = {kind.name: kind for kind in KINDS}
 

@@ -96,6 +96,7 @@ def _same(name: str, present: Thing, wanted: Any) -> bool:
     if name == "warmup" and wanted is not None:
         # A vMTA that has been warmed up so is what the file asks for, today or after the last stage.
         return any(_contains(present.get(one), wanted) for one in ("warmup", "warmed"))
+    # A pause that ends by itself is present as none, and so is one that a block made: neither is ended by a file.
     return bool(present.get(name) == wanted)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
 from postmta_ctl.declarative.placed import scalar
 
+_LINE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?\Z")
+"""Of a text that is as readable below its name as it is in a file of its own."""
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -20,6 +23,8 @@ class _Dumper(_DUMPER):  # type: ignore[misc]
 
 def _text(dumper: Any, text: str) -> Any:
     style = None if isinstance(scalar(text), str) else "'"
+    if "\n" in text and all(_LINE.match(line) for line in text.removesuffix("\n").split("\n")):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

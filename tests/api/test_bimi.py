@@ -18,8 +18,10 @@ class Documents(WebhookClient):
     def __init__(self) -> None:
         super().__init__()
         self.replies: dict[str, Reply] = {}
+        self.asked: list[str] = []
 
     async def get(self, url: str, *, limit: int) -> Reply:
+        self.asked.append(url)
         reply = self.replies.get(url, Reply(status=404))
         return Reply(status=reply.status, body=reply.body[:limit], error=reply.error, detail=reply.detail)
 

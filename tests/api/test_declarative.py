@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,20 @@ from postmta_ctl.errors import Conflict
 from postmta_ctl.features.state import service
 from postmta_ctl.features.state.keys import no_secrets
 from postmta_ctl.features.state.schemas import StateChange
+from postmta_ctl.features.vmtas import pausing
+from postmta_ctl.features.vmtas import queries as vmtas
+from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.store.engine import Database
 from postmta_ctl.system import System
+from tests.api.test_bimi import LOGO, Documents, web
 from tests.api.test_cli_policy import Shell
+from tests.api.test_scenarios import GOOD
 from tests.conftest import Client
 
 DOCS = Path(__file__).parents[2] / "docs" / "declarative.md"
 PAIR = dkim.generate(dkim.ED25519)
+__all__ = ["web"]
+COUNTED = ["organizations", "vmtas", "pools", "domains", "dkim_keys", "templates", "audit_log", "policy_changes"]
 HOSTILE = """
 version: 1
 organizations:
@@ -36,9 +44,15 @@ organizations:
     vmtas:
       "1": {ip_address: "2001:DB8:0::1", ehlo_domain: MX.Example.com, warmup: {schedule: "1e5"}}
       "007": {ip_address: 192.0.2.7, ehlo_domain: bücher.example, proxy: {protocol: haproxy, server: "10.0.0.1:1080"}}
-      "off": {ip_address: 192.0.2.8, ehlo_domain: mx3.example.com, warmup: {daily_allowances: [7, 9]}}
+      "off":
+        {ip_address: 192.0.2.8, ehlo_domain: mx3.example.com, warmup: {daily_allowances: [7, 9]}, paused: "- a: 'b' #"}
     pools: {"true": {members: {"007": 3, "1": 1}, domains: [Bücher.example], default: true}, "0x1f": {}}
-    domains: {Bücher.example: {dkim_rotation_days: 90, create: {dkim_keys: {own: {env: KEY}}}}}
+    domains:
+      Bücher.example:
+        {dkim_rotation_days: 90, bimi: {logo_url: "https://x.example/l.svg"}, create: {dkim_keys: {own: {env: KEY}}}}
+    templates:
+      "~ 'é': #": {subject: "{{ a }}", text: "- x: {{ a }}\\n\\ny\\n"}
+      "2": {subject: "", html: "<b>\\t</b>\\n\\n", text: "\\n\\n y \\r\\n"}
     auto_block_rules:
       "~: [no] #1 'x' \\"y\\" \\\\ é": {metric: bounce_rate, scope: vmta, window_minutes: 60, threshold: 0.00001}
 ip_addresses:
@@ -48,6 +62,16 @@ shaping:
   domain web.de: {limits: {connection_limit: 4}, note: "no: \\"x\\""}
   "domain bücher.example of no": {limits: {max_recipients_per_batch: 5}}
 greylisting: {enabled: true, allowed_networks: [198.51.100.0/24, 192.0.2.0/24]}
+scenarios:
+  toml: |
+    # Comments stay.
+
+    [[scenario]]
+    name = "é"
+    organization = "no"
+    from = "a@xn--bcher-kva.example"
+    to = "b@c.example"
+    expect.pool = "no._true"
 """
 
 
@@ -73,14 +97,20 @@ class Operator:
     async def export(self) -> str:
         return await service.export(self.system)
 
+    async def vmta(self) -> VmtaRow:
+        """The only one."""
+        async with self.system.db.reading() as connection:
+            ((_, row),) = await vmtas.of_all(connection)
+        return row
+
     async def rows(self) -> dict[str, int]:
         async with self.system.db.reading() as connection:
-            names = ("organizations", "vmtas", "pools", "domains", "dkim_keys", "audit_log", "policy_changes")
-            return {name: await connection.scalar(sql(f"SELECT COUNT(*) FROM {name}")) or 0 for name in names}
+            return {name: await connection.scalar(sql(f"SELECT COUNT(*) FROM {name}")) or 0 for name in COUNTED}
 
 
 @pytest.fixture
-def op(system: System, db: Database) -> Operator:
+def op(system: System, db: Database, web: Documents) -> Operator:
+    """With a web of its own: logos are fetched from nowhere else."""
     return Operator(replace(system, db=db))
 
 
@@ -96,7 +126,7 @@ async def test_hostile_names_come_back_byte_by_byte_and_applying_them_changes_no
         assert (await op.apply(again, prune=True)).steps == []
     assert (await op.export(), await op.rows()) == (text, after)
     # What is not in the file goes, when asked for; then the same file makes another installation the same.
-    emptied = re.sub(r"^    (\w+):\n(?:     .*\n)+", r"    \1: {}\n", text, flags=re.MULTILINE)
+    emptied = re.sub(r"^    (\w+):\n(?:     .*\n|\n)+", r"    \1: {}\n", text, flags=re.MULTILINE)
     emptied = re.sub(r"^(ip_addresses|shaping):\n(?: .*\n)+", r"\1: {}\n", emptied, flags=re.MULTILINE)
     gone = await op.apply(emptied, prune=True)
     assert {step.action for step in gone.steps} == {"delete"}
@@ -149,6 +179,69 @@ async def test_warm_up_begins_once_and_ends_when_told(op: Operator) -> None:
     assert "warmup: null" in await op.export()
     # Having been warmed up so is what the file asks for: it does not begin again.
     assert (await op.apply(standard)).steps == []
+
+
+async def test_a_pause_is_the_files_unless_it_ends_by_itself_or_is_a_blocks(op: Operator) -> None:
+    base = (
+        "version: 1\norganizations: {o: {vmtas: {m: {ip_address: 192.0.2.1, ehlo_domain: m.example.com, paused: W}}}}"
+    )
+    runs, stands = base.replace("W", "null"), base.replace("W", "moving racks")
+    await op.apply(stands)
+    assert (await op.vmta()).paused_reason == "moving racks"
+    for text in (stands, await op.export()):
+        assert (await op.apply(text, prune=True)).steps == []
+    assert [str(one.after) for step in (await op.apply(runs)).steps for one in step.changes] == ["None"]
+    row = await op.vmta()
+    assert not row.is_paused
+    # Nobody's file ends these, and nobody's file has them.
+    for by, until in (("auto-block 0190", None), ("ann@acme.test", op.system.now() + timedelta(hours=1))):
+        async with op.system.db.transaction() as connection:
+            paused = await pausing.pause(connection, row, reason="x", by=by, now=op.system.now(), until=until)
+        assert "paused: null" in await op.export()
+        assert (await op.apply(runs)).steps == []
+        assert await op.vmta() == paused
+    # But what the file wants paused stays so from then on.
+    await op.apply(stands)
+    assert ((await op.vmta()).paused_until, (await op.vmta()).paused_reason) == (None, "moving racks")
+    too_long = await op.plan(base.replace("W", "x" * 501))
+    assert too_long.problems[0].path == "organizations.o.vmtas.m.reason"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_logo_is_looked_at_when_applied_and_never_in_a_plan(
+    client: Client, acme: dict[str, str], op: Operator, web: Documents
+) -> None:
+    file = f"version: 1\norganizations: {{acme: {{domains: {{acme.test: {{bimi: {{logo_url: '{LOGO}'}}}}}}}}}}"
+    planned = await op.plan(file)
+    assert ([one.field for one in planned.steps[0].changes], web.asked) == (["bimi"], [])
+    await op.apply(file)
+    (domain,) = (await client.get("/api/v1/domains", headers=acme)).json()["data"]
+    found = {one["name"]: one["verdict"] for one in domain["bimi"]["checks"]}
+    assert (found["bimi_logo"], web.asked) == ("ok", [LOGO])
+    assert (await op.apply(file)).steps == (await op.apply(await op.export(), prune=True)).steps == []
+    for wrong, message in (("http://cdn.example/l.svg", "https"), ("https://cdn.example/;", "semicolon")):
+        (problem,) = (await op.plan(file.replace(LOGO, wrong))).problems
+        assert problem.path == "organizations.acme.domains.acme.test.bimi.logo_url"
+        assert message in problem.message.lower()
+    await op.apply(file.replace(f"{{logo_url: '{LOGO}'}}", "null"))
+    (domain,) = (await client.get("/api/v1/domains", headers=acme)).json()["data"]
+    assert domain["bimi"] is None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_scenarios_are_kept_as_written_and_judged_by_the_next_plan_of_the_policy(
+    client: Client, acme: dict[str, str], op: Operator
+) -> None:
+    file = "version: 1\nscenarios:\n  toml: |\n" + "".join(f"    {line}\n" for line in GOOD.splitlines())
+    await op.apply(file)
+    kept = (await client.get("/api/v1/policy/scenarios", headers=acme)).json()
+    assert (kept["toml"], kept["updated_by"]) == (GOOD, "op (command line)")
+    plan = (await client.get("/api/v1/policy/plan", headers=acme)).json()
+    assert not plan["is_publishable"]
+    (problem,) = (await op.plan("version: 1\nscenarios: {toml: 'colour = 1'}")).problems
+    assert (problem.path, "colour" in problem.message) == ("scenarios.toml.scenarios.toml", True)
+    await op.apply("version: 1\nscenarios: {}", prune=True)
+    assert (await client.get("/api/v1/policy/scenarios", headers=acme)).json() == kept
 
 
 async def test_changes_are_audited_and_wait_for_the_next_release(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,6 @@ from postmta_ctl.core.mark_certificates import MarkCertificate
 from postmta_ctl.core.ssrf import EndpointPolicy, parse_endpoint
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import dmarc, service
-from postmta_ctl.features.domains.queries import DomainRow
 from postmta_ctl.features.domains.records import Logo
 from postmta_ctl.features.domains.schemas import BimiUpdate, Domain, DomainCheck
 from postmta_ctl.features.fields import Fields
@@ -25,6 +25,15 @@ from postmta_ctl.system import System
 
 _TEMPORARY = frozenset({"dns", "connect", "timeout", "protocol"})
 _FETCH_ACTION = "Put the file where the URL says, readable for everybody over HTTPS, without a redirect."
+
+
+def read_update(values: dict[str, Any]) -> BimiUpdate:
+    """A logo from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, BimiUpdate)
 
 
 async def update(
@@ -37,19 +46,46 @@ async def update(
         InvalidRequest: A URL is none that requests are sent to, or no selector.
         PreconditionFailed: It is another than the caller knows.
     """
-    logo_url, certificate_url, selector = _read(system, data)
+    unchecked(system, data)  # before anything is looked for
     async with system.db.reading() as connection:
         row = await service.find(connection, principal, domain_id)
-    logo = None
-    if logo_url is not None:
-        checks = await _checks(system, row, data, selector)
-        logo = Logo(
-            selector=selector,
-            logo_url=logo_url,
-            certificate_url=certificate_url,
-            checks=checks,
-            checked_at=system.now(),
-        )
+    return await save(system, principal, domain_id, await checked(system, row.name, data), unchanged)
+
+
+async def checked(system: System, domain: str, data: BimiUpdate) -> Logo | None:
+    """The logo that is asked for, with what was found behind its URLs; None: none is.
+
+    Raises:
+        InvalidRequest: A URL is none that requests are sent to, or no selector.
+    """
+    logo = unchecked(system, data)
+    if logo is None:
+        return None
+    checks = await _checks(system, domain, data, logo.selector)
+    return msgspec.structs.replace(logo, checks=checks, checked_at=system.now())
+
+
+def unchecked(system: System, data: BimiUpdate) -> Logo | None:
+    """The logo that is asked for, as far as nothing has to be fetched for it; None: none is.
+
+    Raises:
+        InvalidRequest: A URL is none that requests are sent to, or no selector.
+    """
+    logo_url, certificate_url, selector = _read(system, data)
+    if logo_url is None:
+        return None
+    return Logo(
+        selector=selector, logo_url=logo_url, certificate_url=certificate_url, checks=[], checked_at=system.now()
+    )
+
+
+async def save(system: System, principal: Principal, domain_id: str, logo: Logo | None, unchanged: Condition) -> Domain:
+    """Keep the logo of a domain; None: it has none.
+
+    Raises:
+        NotFound: The organization has no such domain.
+        PreconditionFailed: It is another than the caller knows.
+    """
     values = {"bimi": None if logo is None else msgspec.to_builtins(logo)}
     return await service.change(system, principal, domain_id, values, unchanged, "domain.bimi_updated")
 
@@ -73,14 +109,14 @@ def _url(policy: EndpointPolicy, text: str) -> str:
     return text
 
 
-async def _checks(system: System, row: DomainRow, data: BimiUpdate, selector: str) -> list[DomainCheck]:
+async def _checks(system: System, domain: str, data: BimiUpdate, selector: str) -> list[DomainCheck]:
     """Logo, certificate and DMARC policy, each with what is wrong with it."""
     discovery, (logo, svg), (certificate, mark) = await asyncio.gather(
-        dmarc.discover(system.resolver, row.name),
+        dmarc.discover(system.resolver, domain),
         _logo(system, data),
-        _certificate(system, row, data, selector),
+        _certificate(system, domain, data, selector),
     )
-    checks = [logo, *([certificate] if certificate else []), judge_policy(row.name, discovery)]
+    checks = [logo, *([certificate] if certificate else []), judge_policy(domain, discovery)]
     return [*checks, *([_same(mark, svg)] if mark and mark.logo and svg else [])]
 
 
@@ -100,19 +136,19 @@ async def _logo(system: System, data: BimiUpdate) -> tuple[DomainCheck, bytes | 
 
 
 async def _certificate(
-    system: System, row: DomainRow, data: BimiUpdate, selector: str
+    system: System, domain: str, data: BimiUpdate, selector: str
 ) -> tuple[DomainCheck | None, MarkCertificate | None]:
     name, subject = "bimi_certificate", data.certificate_url or ""
     if not subject and data.certificate is None:
         explanation = "There is no mark certificate; Gmail and others show a logo only with one (VMC or CMC)."
-        return _check(name, row.name, "warning", explanation, "Get a certificate and give its URL."), None
+        return _check(name, domain, "warning", explanation, "Get a certificate and give its URL."), None
     pem = None if data.certificate is None else data.certificate.encode()
     if pem is None:
         reply = await system.webhooks.get(subject, limit=mark_certificates.MAX_OCTETS + 1)
         if reply.status != 200:
             return _not_fetched(name, subject, reply), None
         pem = reply.body
-    mark = await asyncio.to_thread(mark_certificates.read, pem, row.name, selector, system.now())
+    mark = await asyncio.to_thread(mark_certificates.read, pem, domain, selector, system.now())
     if mark.problems:
         explanation = "Mailbox providers do not accept this certificate."
         return _check(name, subject, "wrong", explanation, "Ask the authority for another.", mark.problems), mark

@@ -17,8 +17,10 @@ from postmta_ctl.declarative.kinds import (
     ORGANIZATION,
     POOL,
     RULE,
+    SCENARIOS,
     SCHEDULE,
     SHAPING,
+    TEMPLATE,
     VMTA,
     shaped,
 )
@@ -26,15 +28,21 @@ from postmta_ctl.declarative.steps import Step
 from postmta_ctl.errors import FieldError, PostMTAError
 from postmta_ctl.features.auth import organizations
 from postmta_ctl.features.auth.principal import Principal
+from postmta_ctl.features.domains import bimi
 from postmta_ctl.features.domains import service as domains
 from postmta_ctl.features.fields import field_error
 from postmta_ctl.features.ips import service as ips
+from postmta_ctl.features.policy.scenarios import service as scenarios
 from postmta_ctl.features.pools import service as pools
 from postmta_ctl.features.security.auto_block import rules
 from postmta_ctl.features.security.greylisting import service as greylisting
 from postmta_ctl.features.shaping import service as shaping
+from postmta_ctl.features.state import logos
 from postmta_ctl.features.state.keys import Pairs
+from postmta_ctl.features.state.logos import Logos
 from postmta_ctl.features.state.present import Present
+from postmta_ctl.features.templates import service as templates
+from postmta_ctl.features.vmtas import pausing
 from postmta_ctl.features.vmtas import service as vmtas
 from postmta_ctl.features.warmup import schedules
 from postmta_ctl.features.warmup import service as warmup
@@ -55,6 +63,7 @@ class Carrier:
         present: What there is; learns of organizations that are made.
         desired: The file, which gets the problems.
         pairs: Keys for a domain that is made.
+        checked: Logos whose files were looked at; others are taken without.
     """
 
     def __init__(
@@ -64,9 +73,11 @@ class Carrier:
         present: Present,
         desired: Desired,
         pairs: Callable[[Step], Pairs],
+        checked: Logos,
     ) -> None:
         self._system, self._principal = system, principal
         self._present, self._desired, self._pairs = present, desired, pairs
+        self._checked = checked
         self._doings: dict[str, tuple[Doing, Doing, Doing | None]] = {
             ORGANIZATION.name: (self._create_organization, self._rename, None),
             IP_ADDRESS.name: (self._add_address, self._update_address, self._simple_delete(ips.remove)),
@@ -74,9 +85,11 @@ class Carrier:
             VMTA.name: (self._create_vmta, self._update_vmta, self._simple_delete(vmtas.delete)),
             POOL.name: (self._create_pool, self._update_pool, self._simple_delete(pools.delete)),
             DOMAIN.name: (self._create_domain, self._update_domain, self._simple_delete(domains.delete)),
+            TEMPLATE.name: (self._create_template, self._update_template, self._simple_delete(templates.remove)),
             RULE.name: (self._create_rule, self._update_rule, self._simple_delete(rules.remove)),
             SHAPING.name: (self._create_shaping, self._update_shaping, self._simple_delete(shaping.remove)),
             GREYLISTING.name: (self._set_greylisting, self._set_greylisting, None),
+            SCENARIOS.name: (self._set_scenarios, self._set_scenarios, None),
         }
 
     @property
@@ -142,17 +155,30 @@ class Carrier:
         await schedules.update(self._system, principal, self._id(step), schedules.read_update(step.values()), ANY)
 
     async def _create_vmta(self, step: Step, principal: Principal) -> None:
-        await vmtas.create(self._system, principal, vmtas.read_create(_named(step)))
+        values = _named(step)
+        paused = values.pop("paused", None)
+        made = await vmtas.create(self._system, principal, vmtas.read_create(values))
+        if paused is not None:
+            await self._pause(made.id, principal, paused)
 
     async def _update_vmta(self, step: Step, principal: Principal) -> None:
         values = step.values()
-        wanted = values.pop("warmup", msgspec.UNSET)
+        wanted, paused = values.pop("warmup", msgspec.UNSET), values.pop("paused", msgspec.UNSET)
         if values:
             await vmtas.update(self._system, principal, self._id(step), vmtas.read_update(values), ANY)
         if wanted is None:
             await warmup.complete(self._system, principal, self._id(step))
         elif wanted is not msgspec.UNSET:
             await warmup.start(self._system, principal, self._id(step), warmup.read_start(wanted))
+        if paused is not msgspec.UNSET:
+            await self._pause(self._id(step), principal, paused)
+
+    async def _pause(self, vmta_id: str, principal: Principal, reason: str | None) -> None:
+        # Nodes hear of it after the commit.
+        if reason is None:
+            await pausing.resume_quietly(self._system, principal, vmta_id)
+        else:
+            await pausing.pause_quietly(self._system, principal, vmta_id, pausing.read_pause({"reason": reason}))
 
     async def _create_pool(self, step: Step, principal: Principal) -> None:
         await pools.create(self._system, principal, pools.read_create(_with_members(_named(step))))
@@ -168,8 +194,19 @@ class Carrier:
 
     async def _update_domain(self, step: Step, principal: Principal) -> None:
         values = {name: value for name, value in step.values().items() if name not in DOMAIN.only_new}
+        if "bimi" in values:
+            wanted = values.pop("bimi")
+            logo = self._checked.get(step.key) or logos.unchecked(self._system, wanted)
+            await bimi.save(self._system, principal, self._id(step), logo, ANY)
         if values:
             await domains.update(self._system, principal, self._id(step), domains.read_update(values), ANY)
+
+    async def _create_template(self, step: Step, principal: Principal) -> None:
+        await templates.create(self._system, principal, templates.read_create(_named(step)))
+
+    async def _update_template(self, step: Step, principal: Principal) -> None:
+        whole = self._present.things[step.key] | step.values()
+        await templates.update(self._system, principal, self._id(step), templates.read_update(whole), ANY)
 
     async def _create_rule(self, step: Step, principal: Principal) -> None:
         await rules.create(self._system, principal, rules.read_create(_named(step)))
@@ -187,6 +224,10 @@ class Carrier:
 
     async def _set_greylisting(self, step: Step, principal: Principal) -> None:
         await greylisting.update(self._system, principal, greylisting.read_update(step.values()), ANY)
+
+    async def _set_scenarios(self, step: Step, principal: Principal) -> None:
+        data = scenarios.read_update(step.values())
+        await scenarios.replace(self._system, principal.name, data, ANY, principal)
 
 
 def joined(system: System, db: Database) -> System:

@@ -18,14 +18,19 @@ from postmta_ctl.declarative.kinds import (
     ORGANIZATION,
     POOL,
     RULE,
+    SCENARIOS,
     SCHEDULE,
     SHAPING,
+    TEMPLATE,
     VMTA,
     Kind,
     Thing,
     shaping_name,
 )
+from postmta_ctl.features.domains.records import Logo
+from postmta_ctl.features.policy.scenarios import queries as scenarios
 from postmta_ctl.features.pools import queries as pools
+from postmta_ctl.features.security.auto_block import vmta_pauses
 from postmta_ctl.features.security.greylisting import service as greylisting
 from postmta_ctl.features.shaping import queries as shaping
 from postmta_ctl.features.state import queries
@@ -66,6 +71,7 @@ async def load(system: System, connection: AsyncConnection) -> Present:
         thing = {"limits": rule.limits.options(), "note": rule.note}
         present.add(SHAPING, "", shaping_name(rule.kind, rule.target, rule.organization), rule.id, thing)
     config = msgspec.to_builtins(await greylisting.get(system))
+    present.add(SCENARIOS, "", SCENARIOS.name, "", {"toml": await scenarios.text(connection)})
     present.add(GREYLISTING, "", GREYLISTING.name, "", {name: _plain(config[name]) for name in GREYLISTING.fields})
     return present
 
@@ -78,7 +84,8 @@ async def _rows(connection: AsyncConnection, slugs: dict[str | None, str]) -> li
     schedules = await queries.all_schedules(connection)
     domains = await queries.all_domains(connection)
     rules = await queries.all_rules(connection)
-    owned = ((SCHEDULE, schedules), (DOMAIN, domains), (RULE, rules))
+    templates = await queries.all_templates(connection)
+    owned = ((SCHEDULE, schedules), (DOMAIN, domains), (TEMPLATE, templates), (RULE, rules))
     return [_address(found, slugs) for found in addresses] + [
         (kind, slugs[found.organization_id], found, found.values["name"], thing)
         for kind, rows in owned
@@ -94,7 +101,15 @@ def _address(found: Found, slugs: dict[str | None, str]) -> Row:
 
 def _things(kind: Kind, rows: list[Found]) -> Iterator[tuple[Found, Thing]]:
     for found in rows:
-        yield found, {name: _plain(found.values[name]) for name in kind.fields if name not in kind.only_new}
+        thing = {name: _plain(found.values[name]) for name in kind.fields if name not in kind.only_new}
+        if kind is DOMAIN and thing["bimi"] is not None:
+            thing["bimi"] = _logo(msgspec.convert(thing["bimi"], Logo))
+        yield found, thing
+
+
+def _logo(logo: Logo) -> Thing:
+    # What was found behind its URLs is a result and no configuration.
+    return {"certificate_url": logo.certificate_url, "selector": logo.selector, "logo_url": logo.logo_url}
 
 
 def _plain(value: Any) -> Any:
@@ -114,7 +129,13 @@ def _vmta(row: VmtaRow) -> Thing:
         "proxy": proxy,
         "warmup": warmed if row.state == "warming" else None,
         "warmed": warmed,
+        "paused": row.paused_reason if _is_paused_for_good(row) else None,
     }
+
+
+def _is_paused_for_good(row: VmtaRow) -> bool:
+    """Whether somebody wants it so, rather than a block, and until somebody wants it otherwise."""
+    return row.is_paused and row.paused_until is None and not vmta_pauses.is_block(row.paused_by)
 
 
 def _warmup(progress: Progress) -> Thing:

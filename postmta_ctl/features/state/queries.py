@@ -8,7 +8,15 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import auto_block_rules, domains, ip_addresses, organizations, warmup_schedules
+from postmta_ctl.store.tables import (
+    auto_block_rules,
+    domains,
+    ip_addresses,
+    organizations,
+    template_versions,
+    templates,
+    warmup_schedules,
+)
 
 
 class OrganizationRow(msgspec.Struct, frozen=True):
@@ -45,12 +53,21 @@ async def all_schedules(connection: AsyncConnection) -> list[Found]:
 
 async def all_domains(connection: AsyncConnection) -> list[Found]:
     """Every domain, whatever its status."""
-    return await _all(connection, domains, "name", "dkim_rotation_days")
+    return await _all(connection, domains, "name", "dkim_rotation_days", "bimi")
 
 
 async def all_rules(connection: AsyncConnection) -> list[Found]:
     """The auto-block rules."""
     return await _all(connection, auto_block_rules)
+
+
+async def all_templates(connection: AsyncConnection) -> list[Found]:
+    """The templates in their newest versions."""
+    newest = (template_versions.c.template_id == templates.c.id) & (template_versions.c.version == templates.c.version)
+    content = (template_versions.c.subject, template_versions.c.text, template_versions.c.html)
+    query = select(templates.c.organization_id, templates.c.id, templates.c.name, *content)
+    rows = (await connection.execute(query.join(template_versions, newest))).mappings()
+    return [Found(row["organization_id"], row["id"], dict(row)) for row in rows]
 
 
 async def _all(connection: AsyncConnection, table: Any, *names: str) -> list[Found]:

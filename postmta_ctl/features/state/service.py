@@ -8,19 +8,21 @@ from collections.abc import Callable
 from postmta_ctl.core import dkim
 from postmta_ctl.core.dkim import KeyPair
 from postmta_ctl.declarative.document import MAX_PROBLEMS, Desired, read_document, write_document
-from postmta_ctl.declarative.kinds import RULE
+from postmta_ctl.declarative.kinds import RULE, VMTA
 from postmta_ctl.declarative.steps import Step, difference
 from postmta_ctl.errors import Conflict, FieldError
 from postmta_ctl.features.auth.principal import ROLES, Principal, scopes_of
 from postmta_ctl.features.security.auto_block import ending
-from postmta_ctl.features.state import keys, present
+from postmta_ctl.features.state import keys, logos, present
 from postmta_ctl.features.state.carrying_out import Carrier, joined
 from postmta_ctl.features.state.keys import Pairs, Progress, Secrets
+from postmta_ctl.features.state.logos import Logos
 from postmta_ctl.features.state.schemas import State, StateChange, StateFile
+from postmta_ctl.features.vmtas import pausing
 from postmta_ctl.store.engine import Joined
 from postmta_ctl.system import System
 
-NEEDED = ("domains:write", "vmtas:write", "ips:write", "security:write", "policy:write")
+NEEDED = ("domains:write", "vmtas:write", "ips:write", "templates:write", "security:write", "policy:write")
 """What whoever applies a file must be allowed to."""
 REQUEST = "state"
 """What a file is called that came by a request."""
@@ -53,7 +55,7 @@ async def plan(
     """What applying a file would change, and what is wrong with it.
 
     It is found out by doing it, in a transaction that is undone: so the plan finds what applying would find. Only the
-    keys of new domains are not made; one pair stands for all.
+    keys of new domains are not made; one pair stands for all. Nor are the files of logos fetched.
     """
     made = dict[str, KeyPair]()
 
@@ -67,7 +69,8 @@ async def plan(
     steps = list[Step]()
     try:
         async with system.db.transaction() as connection:
-            steps = await _carry_out(system, principal, desired, pairs, Joined(system.db, connection), prune=prune)
+            db = Joined(system.db, connection)
+            steps = await _carry_out(system, principal, desired, pairs, {}, db, prune=prune)
             raise _Undone
     except _Undone:
         return _shown(desired, steps, applied=False)
@@ -101,6 +104,7 @@ async def apply(
     expected = difference((await _present(system)).things, desired, prune=prune)
     _require_fine(desired)
     ready = await keys.make(expected, secrets, progress)
+    checked = await logos.fetch(system, expected)
 
     def pairs(step: Step) -> Pairs:
         return ready.get(step.key) or keys.pairs_of(step.values(), secrets)
@@ -108,8 +112,11 @@ async def apply(
     async with system.db.transaction() as connection:
         # Looked at anew, since somebody may have changed something while keys were made.
         desired = read_document(text, file)
-        steps = await _carry_out(system, principal, desired, pairs, Joined(system.db, connection), prune=prune)
+        db = Joined(system.db, connection)
+        steps = await _carry_out(system, principal, desired, pairs, checked, db, prune=prune)
         _require_fine(desired)
+    if any(step.kind == VMTA.name and "paused" in step.values() for step in steps):
+        await pausing.tell_nodes(system)
     if any(step.kind == RULE.name and step.action == "delete" for step in steps):
         await ending.tell_nodes(system)
     return _shown(desired, steps, applied=bool(steps))
@@ -162,6 +169,7 @@ async def _carry_out(
     principal: Principal,
     desired: Desired,
     pairs: Callable[[Step], Pairs],
+    checked: Logos,
     db: Joined,
     *,
     prune: bool,
@@ -171,7 +179,7 @@ async def _carry_out(
         there = await present.load(parts, connection)
     steps = difference(there.things, desired, prune=prune)
     if not desired.problems:
-        await Carrier(parts, principal, there, desired, pairs).do(steps)
+        await Carrier(parts, principal, there, desired, pairs, checked).do(steps)
     return steps
 
 

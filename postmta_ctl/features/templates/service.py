@@ -40,6 +40,24 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
     html: str | None
 
 
+def read_create(values: dict[str, Any]) -> TemplateCreate:
+    """A template from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, TemplateCreate)
+
+
+def read_update(values: dict[str, Any]) -> TemplateUpdate:
+    """A next version from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, TemplateUpdate)
+
+
 async def create(system: System, principal: Principal, data: TemplateCreate) -> Template:
     """Keep a new template.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,15 @@ LONGEST_PAUSE = timedelta(days=365)
 WAIT_SECONDS = 10.0
 
 
+def read_pause(values: dict[str, Any]) -> PauseRequest:
+    """A pause that is asked for elsewhere than in a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, PauseRequest)
+
+
 async def pause_by_request(
     system: System, principal: Principal, vmta_id: str, data: PauseRequest | None
 ) -> VmtaSwitched:
@@ -33,14 +43,24 @@ async def pause_by_request(
         NotFound: The organization has no such vMTA.
         InvalidRequest: The pause would end before it begins.
     """
-    now, data = system.now(), data or PauseRequest()
+    paused = await pause_quietly(system, principal, vmta_id, data or PauseRequest())
+    return VmtaSwitched(vmta=shown_vmta(paused), nodes=await tell_nodes(system))
+
+
+async def pause_quietly(system: System, principal: Principal, vmta_id: str, data: PauseRequest) -> VmtaRow:
+    """The same, without telling the nodes, who are told after the commit.
+
+    Raises:
+        NotFound: The organization has no such vMTA.
+        InvalidRequest: The pause would end before it begins.
+    """
+    now = system.now()
     _require_ahead(data.until, now)
     async with system.db.transaction() as connection:
         row = await find(connection, principal, vmta_id, lock=True)
-        paused = await pause(
+        return await pause(
             connection, row, reason=data.reason, by=principal.name, now=now, until=data.until, principal=principal
         )
-    return VmtaSwitched(vmta=shown_vmta(paused), nodes=await _tell_nodes(system))
 
 
 async def resume_by_request(system: System, principal: Principal, vmta_id: str) -> VmtaSwitched:
@@ -50,11 +70,21 @@ async def resume_by_request(system: System, principal: Principal, vmta_id: str) 
         NotFound: The organization has no such vMTA.
         Conflict: ``not_paused``.
     """
+    resumed = await resume_quietly(system, principal, vmta_id)
+    return VmtaSwitched(vmta=shown_vmta(resumed), nodes=await tell_nodes(system))
+
+
+async def resume_quietly(system: System, principal: Principal, vmta_id: str) -> VmtaRow:
+    """The same, without telling the nodes, who are told after the commit.
+
+    Raises:
+        NotFound: The organization has no such vMTA.
+        Conflict: ``not_paused``.
+    """
     now = system.now()
     async with system.db.transaction() as connection:
         row = await find(connection, principal, vmta_id, lock=True)
-        resumed = await resume(connection, row, by=principal.name, now=now, principal=principal)
-    return VmtaSwitched(vmta=shown_vmta(resumed), nodes=await _tell_nodes(system))
+        return await resume(connection, row, by=principal.name, now=now, principal=principal)
 
 
 async def pause(
@@ -148,8 +178,8 @@ def _require_ahead(until: datetime | None, now: datetime) -> None:
         raise InvalidRequest.of("until", f"must be ahead, by at most {LONGEST_PAUSE.days} days")
 
 
-async def _tell_nodes(system: System) -> list[NodeState]:
-    """What is wanted is committed; a node that is not told now is told by the job."""
+async def tell_nodes(system: System) -> list[NodeState]:
+    """Bring the nodes to what is committed; one that is not told now is told by the job."""
     try:
         async with exclusive(system.db, suspensions.LOCK, wait=WAIT_SECONDS):
             return await suspensions.reconcile(system)

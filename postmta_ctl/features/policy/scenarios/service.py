@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from postmta_ctl.errors import InvalidRequest
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
@@ -12,6 +16,15 @@ from postmta_ctl.features.policy.scenarios.schemas import Scenarios, ScenariosUp
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.store.versions import Condition
 from postmta_ctl.system import System
+
+
+def read_update(values: dict[str, Any]) -> ScenariosUpdate:
+    """A list from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, ScenariosUpdate)
 
 
 async def get(system: System) -> Scenarios:
@@ -36,11 +49,24 @@ async def put(
         InvalidRequest: It is no list of scenarios.
         PreconditionFailed: Somebody else was quicker.
     """
+    async with exclusive(system.db, "policy_scenarios"):
+        return await replace(system, name, data, unchanged, principal)
+
+
+async def replace(
+    system: System, name: str, data: ScenariosUpdate, unchanged: Condition, principal: Principal | None = None
+) -> Scenarios:
+    """As :func:`put`, but of two at once both may find that nothing has changed since; the later one's list stays.
+
+    Raises:
+        InvalidRequest: It is no list of scenarios.
+        PreconditionFailed: It is another than the caller knows.
+    """
     try:
         parse(data.toml)
     except ScenarioError as error:
         raise InvalidRequest.of(f"toml.{error.field}", error.message) from error
-    async with exclusive(system.db, "policy_scenarios"), system.db.transaction() as connection:
+    async with system.db.transaction() as connection:
         before = _shown(await queries.get(connection))
         unchanged.require(before)
         now = system.now()

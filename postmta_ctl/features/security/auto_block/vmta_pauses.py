@@ -13,10 +13,17 @@ from postmta_ctl.features.vmtas import pausing
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.features.vmtas.queries import by_id as vmta_by_id
 
+_AUTHOR = "auto-block "
+
 
 def author_of(block_id: str) -> str:
     """Who pauses a vMTA for a block."""
-    return f"auto-block {block_id}"
+    return f"{_AUTHOR}{block_id}"
+
+
+def is_block(author: str | None) -> bool:
+    """Whether a block paused the vMTA."""
+    return author is not None and author.startswith(_AUTHOR)
 
 
 async def pause(connection: AsyncConnection, block: BlockRow, vmta_id: str, reason: str, now: datetime) -> None:
