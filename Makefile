@@ -20,8 +20,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## Make the virtual environment.
 
-demo: setup ## The main job on embedded defaults: from an empty folder to delivered mail.
-	$(BIN)/postmta demo
+# make itself takes --keep for its own --keep-going, which shows in MAKEFLAGS; here it means what it says.
+KEEP ?= $(findstring k,$(filter-out --%,$(firstword $(MAKEFLAGS))))
+demo: setup ## The main job on embedded defaults: from an empty folder to delivered mail; KEEP=1: stay, with its data.
+	$(BIN)/postmta demo $(if $(KEEP),--keep)
 
 run: setup ## Serve on http://127.0.0.1:8080 with a sandbox node, ready to play with.
 	$(BIN)/postmta demo --serve --port 8080

@@ -6,17 +6,18 @@ One lifespan opens and closes everything: the database and its migrations, the c
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from postmta_ctl import web
 from postmta_ctl.api import routes_of
@@ -49,6 +50,8 @@ from postmta_ctl.store.migrate import upgrade
 from postmta_ctl.system import System
 from postmta_ctl.workers.runner import running
 from postmta_ctl.workers.schedule import jobs_of
+
+log = structlog.get_logger(__name__)
 
 
 def create_system(settings: Settings) -> System:
@@ -140,11 +143,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         system: System = app.state.system
-        await upgrade(system.db)
-        alone = only_one(system.db) if jobs and system.db.is_sqlite else nullcontext()
-        node = embedded.running(system) if jobs and settings.has_embedded_node else nullcontext()
-        # Inside the node's block: what the jobs hold, they may still give to it.
-        async with alone, node, running(system, jobs_of(roles) if jobs else ()):
+        async with _at_work(system, jobs=jobs):
             yield
         for groups in (system.accepting, system.ingesting):
             await groups.drain()
@@ -183,6 +182,26 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
     if Role.API in roles:
         app.asgi_handler = TrackingShortcut(app.asgi_handler)
     return app
+
+
+@asynccontextmanager
+async def _at_work(system: System, *, jobs: bool) -> AsyncIterator[None]:
+    """Everything beside the requests. Why it cannot begin is logged, since the server that asks for it says nothing."""
+    settings = system.settings
+    async with AsyncExitStack() as stack:
+        try:
+            await upgrade(system.db)
+            if jobs and system.db.is_sqlite:
+                await stack.enter_async_context(only_one(system.db))
+            if jobs and settings.has_embedded_node:
+                await stack.enter_async_context(embedded.running(system))
+            # Inside the node's block: what the jobs hold, they may still give to it.
+            await stack.enter_async_context(running(system, jobs_of(settings.role_set) if jobs else ()))
+        except (PostMTAError, SQLAlchemyError, OSError) as error:
+            database = system.db.url.render_as_string(hide_password=True)
+            log.error("cannot start", reason=str(error).partition("\n")[0], database=database)
+            raise
+        yield
 
 
 def _exception_handlers() -> dict[type[Exception] | int, Any]:

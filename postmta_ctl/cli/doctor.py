@@ -47,7 +47,9 @@ def _examine(port_25: str | None) -> list[Finding]:
             found = "is not there: this installation has never run, or POSTMTA_DATA_DIR is another one"
             return [Finding(check="settings", subject=str(data_dir), level="error", found=found, todo="postmta serve")]
         with progress_of("Asking DNS") as report:
-            return with_system(lambda system: service.examine(system, report, port_25=port_25), migrate=False)
+            return with_system(
+                lambda system: service.examine(system, report, port_25=port_25), migrate=False, needed=False
+            )
     except ConfigurationError as error:
         todo = "docs/settings.md has all settings."
         return [Finding(check="settings", subject="settings", level="error", found=error.detail, todo=todo)]

@@ -9,8 +9,11 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 import msgspec
+import rich_click as click
+from sqlalchemy.exc import SQLAlchemyError
 
 from postmta_ctl.app import create_system
+from postmta_ctl.cli import NO_ANSWER
 from postmta_ctl.cli.progress import steps_of, working
 from postmta_ctl.logging import configure_logging
 from postmta_ctl.settings import load
@@ -20,10 +23,17 @@ from postmta_ctl.system import System
 T = TypeVar("T")
 
 
+class DatabaseUnusable(click.ClickException):
+    """It does not answer, or is none."""
+
+    exit_code = NO_ANSWER
+
+
 def with_system(
     action: Callable[[System], Awaitable[T]],
     *,
     migrate: bool = True,
+    needed: bool = True,
     what: str = "",
     steps: Mapping[str, int] | None = None,
 ) -> T:
@@ -33,6 +43,7 @@ def with_system(
         action: What to do.
         migrate: Bring an embedded database to the newest schema first; one that is a server's is left to
             ``postmta db upgrade``.
+        needed: Give up when the database cannot be used; else the action finds out itself.
         what: What is being done, if it may take long, for whoever waits at a terminal.
         steps: The steps that it tells of, each with its share of the time; none: only the time that passed is shown.
     """
@@ -43,8 +54,7 @@ def with_system(
     async def run() -> T:
         system = create_system(settings)
         try:
-            if migrate and system.db.is_sqlite:
-                await upgrade(system.db)
+            await _open(system, migrate=migrate, needed=needed)
             return await action(system)
         finally:
             await system.kumod.close()
@@ -55,6 +65,18 @@ def with_system(
     shown = steps_of(what, steps) if steps else working(what) if what else nullcontext()
     with shown:
         return asyncio.run(run())
+
+
+async def _open(system: System, *, migrate: bool, needed: bool) -> None:
+    try:
+        if migrate and system.db.is_sqlite:
+            await upgrade(system.db)
+        elif needed:
+            async with system.db.reading():
+                pass
+    except (SQLAlchemyError, OSError) as error:
+        words = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise DatabaseUnusable(f"The database cannot be used: {words}") from None
 
 
 def author() -> str:

@@ -8,6 +8,7 @@ import rich_click as click
 from granian.constants import Interfaces, Loops
 from granian.server import Server
 
+from postmta_ctl.errors import PostMTAError
 from postmta_ctl.settings import load, override
 
 
@@ -57,6 +58,9 @@ def application() -> object:
         from postmta_ctl.serving import application  # noqa: PLC0415 - see above
 
         return application()
+    except PostMTAError as error:
+        click.echo(f"postmta: {error.detail}", err=True)
+        raise SystemExit(1) from None
     finally:
         gc.freeze()
         gc.enable()

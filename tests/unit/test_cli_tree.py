@@ -143,7 +143,7 @@ def test_completion_completes_in_the_shell_itself(shell: str, tmp_path: Path) ->
     assert done.stdout.startswith(COMPLETED[shell]), done.stdout + done.stderr
 
 
-def test_exit_statuses_are_those_of_the_page() -> None:
+def test_exit_statuses_are_those_of_the_page(tmp_path: Path) -> None:
     table = dict(re.findall(r"^\| (\d) \| (.+?) \|$", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert set(table) == {"0", "1", "2", "3", "4"}
     assert CliRunner().invoke(cli, ["messages", "list", "--no-such"]).exit_code == 2
@@ -152,6 +152,9 @@ def test_exit_statuses_are_those_of_the_page() -> None:
     assert (done.exit_code, "127.0.0.1:9" in done.output) == (4, True)
     wrong = CliRunner().invoke(cli, ["vmtas", "add", "--name", "mx1", *nobody])
     assert (wrong.exit_code, "ip_address" in wrong.output) == (2, True)
+    away = {"POSTMTA_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:9/x", "POSTMTA_DATA_DIR": str(tmp_path)}
+    unusable = CliRunner().invoke(cli, ["db", "current"], env=away)
+    assert (unusable.exit_code, "database cannot be used" in unusable.output) == (4, True)
     broken = CliRunner().invoke(cli, ["pools", "add", "--name", "p", "--members", "[{", *nobody])
     assert (broken.exit_code, "is no JSON" in broken.output) == (2, True)
 
