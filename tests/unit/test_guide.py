@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -54,10 +56,11 @@ def test_they_are_complete() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = {path: path.read_text(encoding="utf-8") for path in [*DOCS.glob("*.md"), ROOT / "README.md"]}
+    paths = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    pages = {path: path.read_text(encoding="utf-8") for path in paths}
     dead = []
     for path, text in pages.items():
-        for link in re.findall(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)", text):
+        for link in re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)", text):
             name, _, fragment = link.partition("#")
             if "://" in name:
                 continue
@@ -140,6 +143,36 @@ def test_commands_that_are_named_exist() -> None:
             if isinstance(command, click.Group) and words and not words[0].startswith("-"):
                 wrong.append(f"{page}: no command {line}")
     assert wrong == [], "\n".join(wrong)
+
+
+def typed() -> Iterator[tuple[str, list[str]]]:
+    """Each command of ours in a block to be typed, with the page that has it."""
+    for page, text in written().items():
+        for block in re.findall(r"^```(?:sh|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                for part in re.split(r" (?:&&|\|) ", re.sub(r"^[#$] ", "", line)):
+                    words = shlex.split(part.partition(" > ")[0].partition(" # ")[0]) if "postmta" in part else []
+                    while words and re.match(r"\w+=", words[0]):
+                        words.pop(0)
+                    if words and words[0] in ("postmta", "postmta-agent"):
+                        yield page, words
+
+
+def test_commands_to_be_typed_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments and values as well; most of them are run by tests/e2e/test_documents.py."""
+    wrong, count = [], 0
+    for page, (program, *words) in typed():
+        command, rest = command_of(["agent", *words] if program == "postmta-agent" else words)
+        for one in command.params:
+            if isinstance(one.type, click.Path):
+                monkeypatch.setattr(one.type, "exists", False)
+        count += 1
+        try:
+            command.make_context(program, rest)
+        except click.ClickException as error:
+            wrong.append(f"{page}: {program} {' '.join(words)}: {error.format_message()}")
+    assert wrong == [], "\n".join(wrong)
+    assert count > 30
 
 
 def test_settings_in_examples_are_ones(tmp_path: Path) -> None:
