@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from postmta_ctl.console import navigation
 from postmta_ctl.console.filters import counted, percent, words
 from postmta_ctl.console.policy_words import drift_words
 from postmta_ctl.features.auth.principal import Principal
@@ -49,7 +48,6 @@ class Item(msgspec.Struct, frozen=True):
     said: str
     action: str
     path: str
-    """Empty where there is no page for it."""
 
 
 async def gather(system: System, principal: Principal) -> list[Item]:
@@ -78,18 +76,12 @@ async def gather(system: System, principal: Principal) -> list[Item]:
     return sorted(found, key=lambda one: one.tone != "bad")
 
 
-def page(path: str) -> str:
-    """The path, if there is a page for it."""
-    roots = [one.path for _, group in navigation.MENU for one in group if one.path != "/console"]
-    return path if any(path == root or path.startswith((f"{root}/", f"{root}?")) for root in roots) else ""
-
-
 def of_domains(found: Iterable[Domain]) -> Iterator[Item]:
     """Domains whose records are gone, or never were there."""
     for one in found:
         if one.status == "verified":
             continue
-        at, fails = page(f"/console/domains/{one.id}"), one.status == "failing"
+        at, fails = f"/console/domains/{one.id}", one.status == "failing"
         missing = [record.name for record in one.dns_records if record.required and not _holds(record.check)]
         said = f"DNS fails for {', '.join(missing)}." if fails and missing else "Its records are not verified."
         yield Item("bad" if fails else "warn", one.domain, said, "See the records", at)
@@ -103,15 +95,14 @@ def of_vmtas(found: Iterable[Vmta]) -> Iterator[Item]:
     """vMTAs that are paused."""
     for one in found:
         if one.pause is not None:
-            yield Item(
-                "warn", f"vMTA {one.name}", f"Paused: {one.pause.reason}.", "Resume", page(f"/console/vmtas/{one.id}")
-            )
+            said, at = f"Paused: {one.pause.reason}.", f"/console/vmtas/{one.id}"
+            yield Item("warn", f"vMTA {one.name}", said, "Resume", at)
 
 
 def of_warmups(found: Iterable[WarmupStatus]) -> Iterator[Item]:
     """Warm-ups that do not go on as planned."""
     for one in found:
-        at = page(f"/console/vmtas/{one.vmta_id}")
+        at = f"/console/vmtas/{one.vmta_id}"
         if one.held is not None:
             yield Item("warn", f"Warm-up of {one.vmta}", f"On hold: {one.held.reason}.", "See the decision", at)
         elif one.state in ("paused", "stopped"):
@@ -125,14 +116,13 @@ def of_blocks(found: Iterable[Block]) -> Iterator[Item]:
         rates = f"{percent(cause.rate)}, over {percent(cause.threshold)}"
         said = f"The rule {one.rule_name} found {words(cause.metric)} of {rates}"
         tone = "bad" if one.action in ("pause", "hold") else "warn"
-        path = page(f"/console/security/blocks/{one.id}") or page("/console/security")
-        yield Item(tone, f"{words(one.scope)} {one.value}", f"{said}.", "See the block", path)
+        yield Item(tone, f"{words(one.scope)} {one.value}", f"{said}.", "See the block", "/console/security")
 
 
 def of_webhooks(found: Iterable[Webhook]) -> Iterator[Item]:
     """Endpoints that were switched off by themselves, or are about to be."""
     for one in found:
-        at = page(f"/console/webhooks/{one.id}")
+        at = f"/console/webhooks/{one.id}"
         if one.disabled_reason in ("gone", "failing"):
             yield Item("bad", one.url, "The endpoint was disabled, since it does not answer well.", "Enable it", at)
         elif one.enabled and one.failing_since is not None:
@@ -149,8 +139,8 @@ def of_credits(balances: Iterable[Balance], thresholds: Iterable[Alert]) -> Iter
         low = one.included > 0 and one.available < one.included * LOW
         if used_up or low or one.type in fired:
             said = f"{counted(max(one.available, 0), 'credit')} left."
-            path = page("/console/credits") or page("/console/billing")
-            yield Item("bad" if used_up else "warn", f"Credits for {words(one.type)}", said, "See the credits", path)
+            tone = "bad" if used_up else "warn"
+            yield Item(tone, f"Credits for {words(one.type)}", said, "See the credits", "/console/credits")
 
 
 def of_nodes(found: Iterable[Node]) -> Iterator[Item]:

@@ -87,7 +87,9 @@ def before_mending(found: Sequence[NodeDrift]) -> tuple[str, ...]:
 
 def drift_words(one: NodeDrift) -> str:
     """What differs on a node."""
-    parts = [*one.problems]
+    parts = list(one.problems[:3])
+    if len(one.problems) > 3:
+        parts.append(counted(len(one.problems) - 3, "more problem"))
     if one.files:
         parts.append(f"{counted(len(one.files), 'file')} changed")
     if one.missing_suspensions:

@@ -21,6 +21,8 @@ async def test_analytics_of_nothing_and_of_something(client: Client, acme: dict[
         page = await browser.get(f"/console/analytics?period={period}")
         assert page.status_code == 200
         assert re.search(r'<th scope="row">queued</th><td class="number">1</td>', page.text)
+        every = "hour" if period == "24h" else "day"
+        assert f"&#34;unit&#34;:&#34;count&#34;,&#34;every&#34;:&#34;{every}&#34;" in page.text
     assert (await browser.get("/console/analytics?period=1y")).status_code == 422
     exported = await browser.get("/console/analytics/export?period=24h&by=tag")
     assert exported.headers["content-disposition"].startswith('attachment; filename="analytics-acme-')

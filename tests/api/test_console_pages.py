@@ -35,6 +35,11 @@ def fake() -> FakeNodes:
 @pytest.fixture
 async def system(system: System, fake: FakeNodes) -> System:
     """With two nodes that are faked behind their client."""
+    return await with_nodes(system, fake)
+
+
+async def with_nodes(system: System, fake: FakeNodes) -> System:
+    """The parts, with the nodes mx1 and mx2 faked behind their client."""
     await system.kumod.close()
     changed = dataclasses.replace(system, kumod=fake)  # type: ignore[arg-type]
     async with changed.db.transaction() as connection:

@@ -50,6 +50,7 @@ async def test_a_warm_up_is_forecast_before_it_starts_and_steered_by_hand(client
     plan = (await browser.get(f"{at}/warmup?schedule=aggressive&volume=20,000")).text
     drawn = plot_of(plan)
     assert len(drawn["times"]) == 45
+    assert (drawn["every"], {time % 86400 for time in drawn["times"]}) == ("day", {0})
     assert [one["name"] for one in drawn["series"]][:2] == ["Planned", "Through new vMTAs"]
     assert drawn["series"][0]["values"][0] == 20000
     refused = await browser.get(f"{at}/warmup?volume=many")

@@ -6,19 +6,27 @@
   const plots = new Map();
 
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  const HOUR = 3600, DAY = 86400;
+  const STEPS = { hour: [1, 2, 3, 6, 12, 24, 48, 7 * 24, 14 * 24].map((one) => one * HOUR), day: [1, 2, 7, 14, 30].map((one) => one * DAY) };
+  const percent = (share) => `${Number((share * 100).toPrecision(3))} %`;
   const short = (value) => (Math.abs(value) >= 1e4 ? Intl.NumberFormat("en", { notation: "compact" }).format(value) : String(value));
+  const asTick = (value, unit) => (unit === "share" ? percent(value) : value % 1 ? "" : short(value));
+  const asValue = (value, unit) => (value == null ? "–" : unit === "share" ? percent(value) : value.toLocaleString("en"));
 
   function when(ticks, step) {
     return ticks.map((seconds, index) => {
       const [day, clock] = new Date(seconds * 1e3).toISOString().split("T");
-      return step >= 86400 ? day.slice(5) : clock.slice(0, 5) + (index === 0 || clock.startsWith("00:00") ? `\n${day.slice(5)}` : "");
+      return step >= DAY ? day.slice(5) : clock.slice(0, 5) + (index === 0 || clock.startsWith("00:00") ? `\n${day.slice(5)}` : "");
     });
   }
 
-  function axes(unit) {
+  function axes(unit, every) {
     const line = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     // Times are those of UTC, as everywhere; counts need no fractions of a message.
-    return [{ ...line, space: 60, values: (_, ticks, __, ___, step) => when(ticks, step) }, { ...line, size: 56, values: (_, ticks) => ticks.map((one) => (unit === "count" && one % 1 ? "" : short(one))) }];
+    return [
+      { ...line, space: 60, incrs: STEPS[every], values: (_, ticks, __, ___, step) => when(ticks, step) },
+      { ...line, size: 60, values: (_, ticks) => ticks.map((one) => asTick(one, unit)) },
+    ];
   }
 
   // A dashed line at the moment, with its words along it.
@@ -44,24 +52,24 @@
   }
 
   function draw(box) {
-    const { times, series, unit, marks } = JSON.parse(box.dataset.plot);
+    const { times, series, unit, every, marks } = JSON.parse(box.dataset.plot);
     plots.get(box)?.destroy();
     const options = {
-      width: Math.max(box.clientWidth, 240), height: 230, axes: axes(unit), legend: { live: true },
+      width: Math.max(box.clientWidth, 240), height: 230, axes: axes(unit, every), legend: { live: true },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       hooks: { draw: [(plot) => mark(plot, marks)] },
       scales: {
-        // A single point stands in the middle of two hours.
-        x: { range: (_, first, last) => (times.length === 1 ? [times[0] - 3600, times[0] + 3600] : [first, last]) },
-        y: { range: (_, __, most) => [0, unit === "count" ? Math.max(1, most * 1.08) : most * 1.08 || 1] },
+        // A single point stands between its neighbours.
+        x: { range: (_, first, last) => (times.length === 1 ? [first - STEPS[every][0], first + STEPS[every][0]] : [first, last]) },
+        y: { range: (_, __, most) => [0, unit === "count" ? Math.max(1, most * 1.08) : Math.min(1, most * 1.08) || 1] },
       },
       series: [
-        { value: (_, at) => (at == null ? "–" : new Date(at * 1e3).toISOString().slice(0, 16).replace("T", " ")) },
+        { value: (_, at) => (at == null ? "–" : new Date(at * 1e3).toISOString().slice(0, every === "day" ? 10 : 16).replace("T", " ")) },
         ...series.map((one, index) => ({
           label: one.name, stroke: colour(`--series-${(index % 5) + 1}`), width: 2, spanGaps: true,
           // A line needs two points; a single one is shown as what it is.
           points: { show: times.length < 40, size: 6, fill: colour("--card") },
-          value: (_, value) => (value == null ? "–" : value.toLocaleString("en")),
+          value: (_, value) => asValue(value, unit),
         })),
       ],
     };

@@ -42,15 +42,15 @@ async def analytics(request: AnyRequest, system: TheSystem, principal: Caller, p
     span = period_of(period, None, None, system.now())
     async with system.db.reading() as connection:
         found = await report(connection, principal, span, UTC, system.now())
-    points = found.timeseries.points
+    points, every = found.timeseries.points, Interval(found.timeseries.interval)
     return page(
         request,
         "analytics/page.html",
         found=found,
         period=period.value,
         periods=[one.value for one in Latest],
-        counts=plots.by_time(_values(points, "counts", COUNTS), COUNTS),
-        rates=plots.by_time(_values(points, "rates", RATES), RATES, "share"),
+        counts=plots.by_time(_values(points, "counts", COUNTS), COUNTS, every=every),
+        rates=plots.by_time(_values(points, "rates", RATES), RATES, "share", every),
         trends=TRENDS,
         trend_rates=TREND_RATES,
     )

@@ -72,7 +72,7 @@ async def _counted(system: System, principal: Principal, period: Latest) -> dict
         series = await analytics.timeseries(connection, principal.organization_id, span, interval, UTC)
     points = [(one.start, {key: getattr(one.counts, key) for key, _ in LINES}) for one in series.points]
     happened = any(value for _, values in points for value in values.values())
-    plot = plots.by_time(points if happened else [], LINES)
+    plot = plots.by_time(points if happened else [], LINES, every=interval)
     return {
         "trend": trend,
         "plot": plot,
