@@ -150,6 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ask for is published."""
     dkim_grace_days: float = 7.0
     """How long the records of replaced DKIM keys must stay; never less than the queues' ``max_age`` and a day."""
+    event_retention_days: int = 30
+    """How long events, and records that could not be read, are kept after they came; 0: for ever. Counts, messages with
+    their final status, and the audit log stay."""
     webhook_allow_http: bool = False
     """Let customers' webhooks be plain HTTP: for laboratories."""
     webhook_allowed_networks: str = ""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import ConfigurationError
-from postmta_ctl.store import append_only
+from postmta_ctl.store import append_only, partitions
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import alembic_config, newest, upgrade
 from postmta_ctl.store.tables import audit_log, metadata, organizations
@@ -36,8 +36,14 @@ async def test_migrations_and_tables_agree(db: Database) -> None:
 
 
 def check_agreement(connection: Any) -> None:
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    # The tables of single days are parts of one, and made as the days come.
+    opts = {"compare_type": True, "include_name": lambda name, kind, _: kind != "table" or not is_a_day(name)}
+    context = MigrationContext.configure(connection, opts=opts)
     assert compare_metadata(context, metadata) == []
+
+
+def is_a_day(table: str) -> bool:
+    return table == partitions.DEFAULT or partitions.day_of(table) is not None
 
 
 async def test_upgrading_twice_changes_nothing(db: Database) -> None:

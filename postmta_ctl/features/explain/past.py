@@ -23,6 +23,7 @@ from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation import sample
 from postmta_ctl.features.policy import queries as releases
+from postmta_ctl.features.retention.horizon import missing_before
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
 
@@ -69,8 +70,17 @@ async def explain(
         sender=row.sender,
         recipients=shown,
         left_out=count - len(people),
-        notes=NOTES if content is not None else [*NOTES, "its content was never here: signatures are of a sample"],
+        notes=_notes(content, missing_before(system.settings, row.created_at, system.now())),
     )
+
+
+def _notes(content: Content | None, gone: datetime | None) -> list[str]:
+    notes = [*NOTES]
+    if content is None:
+        notes.append("its content was never here: signatures are of a sample")
+    if gone is not None:
+        notes.append(f"events that came before {gone:%Y-%m-%d %H:%M} UTC are no longer kept")
+    return notes
 
 
 async def from_command_line(system: System, message_id: str) -> PastExplanation:

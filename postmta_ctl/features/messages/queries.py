@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import first_id
@@ -270,6 +270,9 @@ async def events_of(connection: AsyncConnection, recipient_ids: list[str]) -> Se
     return (await connection.execute(query)).all()
 
 
-async def forget_answers(connection: AsyncConnection, before: datetime) -> None:
-    """Drop idempotency records that have had their day."""
-    await connection.execute(idempotency_keys.delete().where(idempotency_keys.c.created_at < before))
+async def forget_answers(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Drop up to ``limit`` idempotency records that have had their day; how many there were."""
+    table = idempotency_keys.c
+    key = (table.organization_id, table.route, table.key)
+    old = select(*key).where(table.created_at < before).order_by(table.created_at).limit(limit)
+    return (await connection.execute(idempotency_keys.delete().where(tuple_(*key).in_(old)))).rowcount

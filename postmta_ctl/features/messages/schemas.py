@@ -216,3 +216,5 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     recipients: list[Recipient]
     timeline: list[TimelineEntry]
+    events_missing_before: datetime | None
+    """Events that came before this moment are no longer kept (``event_retention_days``); null: all of them are here."""

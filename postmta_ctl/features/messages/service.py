@@ -30,10 +30,13 @@ from postmta_ctl.features.messages.schemas import (
     TimelineEntry,
 )
 from postmta_ctl.features.messages.templated import composed
+from postmta_ctl.features.retention.horizon import missing_before
 from postmta_ctl.features.suppressions.service import key_of
 from postmta_ctl.store.paging import Page, PageRequest
 from postmta_ctl.system import System
 
+FORGET_AT_ONCE = 1000
+"""Rows of a transaction that clears up."""
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -118,10 +121,11 @@ def _result(index: int, one: NewMessage | PostMTAError) -> BatchResult:
     return BatchResult(index=index, status="rejected", code=one.code, detail=one.detail, errors=one.errors)
 
 
-async def forget_answers(system: System) -> None:
-    """Drop idempotency records that have had their day."""
+async def forget_answers(system: System) -> bool:
+    """Drop idempotency records that have had their day. True when there is more."""
     async with system.db.transaction() as connection:
-        await queries.forget_answers(connection, system.now() - LIFETIME)
+        gone = await queries.forget_answers(connection, system.now() - LIFETIME, FORGET_AT_ONCE)
+    return gone == FORGET_AT_ONCE
 
 
 def _accepted(message: NewMessage | PostMTAError) -> Accepted:
@@ -178,7 +182,13 @@ async def get(system: System, principal: Principal, message_id: str) -> Message:
         happened = await queries.events_of(connection, [one.id for one in people])
     queued = TimelineEntry(type="message.queued", at=row.created_at)
     timeline = [queued, *(_picked(TimelineEntry, one, at=one.occurred_at) for one in happened)]
-    return _picked(Message, row, recipients=[_picked(Recipient, one) for one in people], timeline=timeline)
+    return _picked(
+        Message,
+        row,
+        recipients=[_picked(Recipient, one) for one in people],
+        timeline=timeline,
+        events_missing_before=missing_before(system.settings, row.created_at, system.now()),
+    )
 
 
 def _picked(struct: type[T], row: Any, **more: Any) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, text
 
 from postmta_ctl.core.log_events import day_number
+from postmta_ctl.store import partitions  # noqa: F401 - teaches PostgreSQL's primary key
 from postmta_ctl.store.tables.base import metadata
 from postmta_ctl.store.types import Id, Json, Timestamp
 
@@ -75,6 +76,7 @@ events = Table(
         sqlite_where=_FAILURE,
         postgresql_where=_FAILURE,
     ),
+    postgresql_partition_by="RANGE (day)",
 )
 
 dead_letters = Table(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from postmta_ctl.store import append_only, types
+from postmta_ctl.store import append_only, partitions, types
 
 revision = "0001"
 down_revision = None
@@ -98,6 +98,7 @@ def upgrade() -> None:
         sa.Column("details", types.Json(), nullable=True, comment="what of the record has no column of its own"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sa.UniqueConstraint("day", "dedupe_key", name=op.f("uq_events_day_dedupe_key")),
+        postgresql_partition_by="RANGE (day)",
     )
     op.create_index(
         "ix_events_deferred",
@@ -1442,6 +1443,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id"], unique=False)
     # ### end Alembic commands ###
     for statement in append_only.guards(op.get_bind().dialect.name):
+        op.execute(statement)
+    for statement in partitions.statements(op.get_bind().dialect.name):
         op.execute(statement)
 
 

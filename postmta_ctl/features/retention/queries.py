@@ -1,0 +1,29 @@
+"""SQL of retention: few rows at a time, so that nobody waits long for the writer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from postmta_ctl.store.types import to_micros
+
+_DELETE = """
+    DELETE FROM {table} WHERE id IN (
+        SELECT id FROM (SELECT id, received_at FROM {table} ORDER BY id LIMIT {limit}) AS oldest
+        WHERE received_at < {before})"""
+
+
+async def delete_oldest(connection: AsyncConnection, table: str, before: datetime, limit: int) -> int:
+    """Delete rows that came before a moment, of the ``limit`` that came first; how many there were.
+
+    Ids are given in the order in which rows come, so the oldest are found without an index of their own.
+
+    Args:
+        connection: Within a transaction.
+        table: One of ours, with the columns ``id`` and ``received_at``.
+        before: When the youngest of them came.
+        limit: Rows at most.
+    """
+    statement = _DELETE.format(table=table, limit=limit, before=to_micros(before))
+    return int((await connection.exec_driver_sql(statement)).rowcount)
