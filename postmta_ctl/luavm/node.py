@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KUMOMTA_VERSION = "2026.08.04-3ebc1e85"
 MemoCache = TtlCache[tuple[int | None, str], Any]
+TIME_LIMIT = 10.0
+"""Seconds of computing time for one call into a policy."""
 _CONTEXT_AGE_SECONDS = 300
 _CONTEXT_USES = 1024
 
@@ -52,7 +54,8 @@ class NodeRuntime:
         control: the node behind ``kumo.api``; not simulated unless given.
         validating: act as ``kumod --validate``.
         environ: the environment of the process; empty, never ours, unless given.
-        time_limit: seconds of computing time for one call into the policy; waiting does not count.
+        time_limit: seconds of computing time for one call into the policy; waiting does not count. ``TIME_LIMIT``
+            unless given.
 
     Attributes:
         listeners, spools, log_hooks, local_logs, settings, spawned_tasks: what ``pre_init`` and ``init`` declared.
@@ -74,7 +77,7 @@ class NodeRuntime:
         validating: bool = False,
         environ: Mapping[str, str] | None = None,
         version: str = KUMOMTA_VERSION,
-        time_limit: float = 10.0,
+        time_limit: float | None = None,
     ) -> None:
         self.root = root.absolute()
         self.policy_dir = policy_dir.absolute() if policy_dir else None
@@ -87,7 +90,7 @@ class NodeRuntime:
         self.validating = validating
         self.environ = dict(environ or {})
         self.version = version
-        self.time_limit = time_limit
+        self.time_limit = TIME_LIMIT if time_limit is None else time_limit
         self.epoch = 0
         self.validation_failed = False
         self.injected: list[Message] = []

@@ -5,6 +5,8 @@ local log_hook = require 'postmta.log_hook'
 
 local M = {}
 
+local MAX_SHARDS = 65536
+
 function M.new(bundle)
   local V = {}
 
@@ -57,7 +59,13 @@ function M.new(bundle)
   -- Of the shards those that are there: a proof may lay out only what changed. That none is missing is seen without
   -- running anything.
   local function check_domains()
-    for shard = 0, bundle.data.domains.shards - 1 do
+    local count = bundle.data.domains.shards
+    -- The names have four digits; and nothing would stop kumod from counting up to whatever stands there.
+    if count > MAX_SHARDS then
+      expect(false, string.format('domains: %d shards, more than %d', count, MAX_SHARDS))
+      return
+    end
+    for shard = 0, count - 1 do
       local path = string.format('%s/data/domains/%04x.json', bundle.root, shard)
       local file = io.open(path, 'r')
       if file then
