@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -69,6 +70,22 @@ def also(media_type: str, words: str) -> dict[str, Any]:
 def sortable(*fields: str) -> dict[str, Any]:
     """Part of ``opt``: what a list can be sorted by beside ``created_at``; its query has to know each of them."""
     return {"sortable": fields}
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """The form of an operation that is another service's, for the document: part of ``opt`` under ``form``."""
+
+    name: str
+    """The service; its schemas are named after it."""
+    body: type[msgspec.Struct]
+    errors: type[msgspec.Struct]
+    """The body of every error."""
+    statuses: tuple[str, ...]
+    """Of errors."""
+    answers: Mapping[str, Mapping[str, str]]
+    """Statuses of what is no error: no body, but these headers, with what each says."""
+    fields: Mapping[str, str]
+    """What becomes of fields of the body, by their paths."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

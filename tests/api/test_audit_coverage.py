@@ -20,6 +20,7 @@ from tests.conftest import PASSWORD, Client, FakeClock, FakeResolver
 UNRECORDED = {
     "send_message": "the message is the record, with who sent it and when",
     "messages_send_batch": "as with one message",
+    "sendgrid_mail_send": "as with one message",
     "messages_simulate_delivery": "changes nothing",
     "preview_template": "changes nothing",
     "suppressions_check_addresses": "changes nothing",
@@ -52,6 +53,12 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
         "auth_change_password": {"current_password": PASSWORD, "new_password": "another horse, just as correct"},
         "send_message": message,
         "messages_simulate_delivery": message,
+        "sendgrid_mail_send": {
+            "personalizations": [{"to": [{"email": "b@example.com"}]}],
+            "from": {"email": "a@acme.test"},
+            "subject": "Hello",
+            "content": [{"type": "text/plain", "value": "Hi"}],
+        },
         "reschedule_message": {"send_at": soon},
         "update_pool": {"domains": ["other.example.com"]},
         "create_vmta": {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"},

@@ -15,9 +15,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from litestar import Litestar
 
 from postmta_ctl.errors import InvalidRequest
-from postmta_ctl.features.sendgrid.mapping import messages
+from postmta_ctl.features.docs.document import describe
+from postmta_ctl.features.messages.schemas import SendRequest
+from postmta_ctl.features.sendgrid.mapping import MAPPED, messages
+from postmta_ctl.features.sendgrid.refusals import REFUSED as NOT_DONE
 from postmta_ctl.features.sendgrid.refusals import refuse
 from postmta_ctl.features.sendgrid.schemas import MailSend
 from postmta_ctl.features.sendgrid.service import read
@@ -213,6 +217,25 @@ def test_the_page_tells_what_becomes_of_every_field() -> None:
     page = (Path(__file__).parents[2] / "docs/sendgrid.md").read_text(encoding="utf-8")
     named = {part for code in re.findall(r"`([^`\n]+)`", page) for part in re.split(r"[.\s]", code)}
     assert set(fields(MailSend)) - named == set()
+
+
+def test_the_document_tells_what_becomes_of_every_field(application: Litestar) -> None:
+    told = {field.partition(".")[0] for field in (*MAPPED, *NOT_DONE)} | {"batch_id"}  # which has the same name with us
+    assert {one.encode_name for one in msgspec.structs.fields(MailSend)} == told
+    ours = {one.encode_name for one in msgspec.structs.fields(SendRequest)}
+    assert {name for words in MAPPED.values() for name in words.split(" and ")} <= ours
+    document = describe(application)
+    operation, schemas = document["paths"][URL]["post"], document["components"]["schemas"]
+    body = schemas[operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+    assert "tags" in body["properties"]["categories"]["description"]
+    assert "Refused" in schemas["SendGridMailSettings"]["properties"]["footer"]["description"]
+    assert "Refused" in schemas["SendGridPersonalization"]["properties"]["substitutions"]["description"]
+    text = json.dumps(body) + json.dumps([one for name, one in schemas.items() if name.startswith("SendGrid")])
+    for words in NOT_DONE.values():
+        assert json.dumps(words)[1:-1] in text
+    assert operation["responses"]["202"]["headers"].keys() == {"X-Message-Id"}
+    errors = schemas["SendGridProblem"]["properties"]
+    assert errors.keys() == {"message", "field", "help", "error_id"}
 
 
 JSON = st.recursive(

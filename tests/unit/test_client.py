@@ -42,6 +42,9 @@ def calls_of(client: Client) -> dict[str, tuple[Any, Call[Any]]]:
     return found
 
 
+NOT_OURS = {("POST", "/v3/mail/send"): "for SendGrid's own libraries; this client has messages.send"}
+
+
 def result_name(call: Call[Any]) -> str:
     """As the document names the schema of an answer."""
     kind = call.result
@@ -65,14 +68,14 @@ def test_no_operation_is_missing_and_none_differs(application: Litestar) -> None
     made: dict[tuple[str, str], list[Call[Any]]] = {}
     for _, call in calls.values():
         made.setdefault((call.method, call.path), []).append(call)
-    assert made.keys() == promised.keys()
-    for shape, described in promised.items():
+    assert made.keys() == promised.keys() - NOT_OURS.keys()
+    for shape, same in made.items():
+        described = promised[shape]
         given = {
             where: {one["name"] for one in described.get("parameters", ()) if one["in"] == where}
             for where in ("path", "query", "header")
         }
         # What can be answered in two formats has two methods.
-        same = made[shape]
         headers = {name for call in same for name in call.headers} - {"Content-Type"}
         assert {name for call in same for name in call.parts} == given["path"], shape
         assert {name for call in same for name in call.query} | (given["query"] & {"format"}) == given["query"], shape

@@ -81,7 +81,8 @@ def test_every_operation_declares_its_errors(document: dict[str, Any]) -> None:
         if "{" in path:
             assert "404" in declared, path
         if "requestBody" in operation:
-            assert {"400", "422"} <= set(declared), (method, path)
+            # SendGrid's form has 400 for both.
+            assert {"400", "422"} - {"422" if path.startswith("/v3/") else ""} <= set(declared), (method, path)
 
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from postmta_ctl.features.docs import problems
+from postmta_ctl.features.docs import foreign, problems
 from postmta_ctl.features.docs.curated import REQUESTS
 from postmta_ctl.features.docs.examples import Examples
 
@@ -36,6 +36,8 @@ def describe(app: Litestar) -> dict[str, Any]:
     for path, method, handler in _operations(app):
         operation = document["paths"].get(path, {}).get(method)
         if operation is not None:
+            if form := handler.opt.get("form"):
+                foreign.describe(operation, form, components["schemas"])
             _complete(operation, method, path, dict(handler.opt), examples)
     return document
 
@@ -73,8 +75,8 @@ def _complete(operation: Operation, method: str, path: str, opt: dict[str, Any],
             one["schema"] = {"type": "string", "enum": [f"{sign}{name}" for name in names for sign in ("-", "")]}
             one["description"] = f"Field to sort by, descending with `-` before it; `{first}` if absent."
     # What Litestar says of a 400 is not what we answer.
-    own = {status: one for status, one in operation["responses"].items() if status != "400"}
-    operation["responses"] = problems.declared(operation, method, path, opt) | own
+    own = {status: one for status, one in operation["responses"].items() if status != "400" or "form" in opt}
+    operation["responses"] = own if "form" in opt else problems.declared(operation, method, path, opt) | own
     for media_type, words in opt.get("also", {}).items():
         # Litestar knows one media type for each status.
         own["200"]["content"][media_type] = {"schema": {"type": "string"}, "description": words}

@@ -11,6 +11,32 @@ from postmta_ctl.errors import InvalidRequest
 from postmta_ctl.features.sendgrid.schemas import Attachment, Email, MailSend, Personalization
 
 _NOT_IN_AN_ADDRESS = re.compile(r'[<>",\s]')
+MAPPED = {
+    "personalizations.to": "to",
+    "personalizations.cc": "cc",
+    "personalizations.bcc": "bcc",
+    "personalizations.from": "from",
+    "personalizations.subject": "subject",
+    "personalizations.headers": "headers",
+    "personalizations.custom_args": "metadata",
+    "personalizations.send_at": "send_at",
+    "personalizations.dynamic_template_data": "variables",
+    "from": "from",
+    "reply_to": "reply_to",
+    "reply_to_list": "reply_to",
+    "subject": "subject",
+    "content": "text and html",
+    "attachments": "attachments",
+    "template_id": "template_id",
+    "headers": "headers",
+    "categories": "tags",
+    "custom_args": "metadata",
+    "send_at": "send_at",
+    "ip_pool_name": "pool",
+    "tracking_settings.click_tracking.enable": "track_clicks",
+    "tracking_settings.open_tracking.enable": "track_opens",
+}
+"""Fields of a request, and the field of our message that each becomes."""
 _BARE_ID = re.compile(r"d-(?=[0-9a-f]{8}-)")
 
 

@@ -12,6 +12,25 @@ _NO_BYPASS = "suppressions cannot be bypassed"
 MAX_RECIPIENTS = 1000
 """Of one request, over all of its personalizations; SendGrid's own limit."""
 
+REFUSED = {
+    "personalizations.substitutions": "use template_id and dynamic_template_data",
+    "asm": "there are no unsubscribe groups here; suppressions are those of the organization",
+    "mail_settings.bypass_list_management": _NO_BYPASS,
+    "mail_settings.bypass_spam_management": _NO_BYPASS,
+    "mail_settings.bypass_bounce_management": _NO_BYPASS,
+    "mail_settings.bypass_unsubscribe_management": _NO_BYPASS,
+    "mail_settings.footer": "nothing is put under bodies; use a template",
+    "mail_settings.spam_check": "ask POST /api/v1/security/spam-score before sending",
+    "mail_settings.bcc": "name the recipient in personalizations.bcc",
+    "tracking_settings.click_tracking.enable_text": "links are tracked in HTML only",
+    "tracking_settings.open_tracking.substitution_tag": "the pixel stands at the end of the HTML",
+    "tracking_settings.subscription_tracking": (
+        "no link is put into bodies; suppressions are kept by List-Unsubscribe, see our own API"
+    ),
+    "tracking_settings.ganalytics": "links are not given parameters",
+}
+"""What is refused when it is given or turned on, and what there is instead."""
+
 
 def refuse(request: MailSend) -> None:
     """Look for what cannot be done.
@@ -20,8 +39,8 @@ def refuse(request: MailSend) -> None:
         InvalidRequest: Names each field.
     """
     problems = Fields()
-    for field, message in _settings(request):
-        problems.refuse(field, message, code="not_supported")
+    for field in _settings(request):
+        problems.refuse(field, REFUSED[field], code="not_supported")
     for index, one in enumerate(request.personalizations):
         _personalization(f"personalizations[{index}]", one, problems)
     _content(request, problems)
@@ -32,38 +51,29 @@ def refuse(request: MailSend) -> None:
     problems.done()
 
 
-def _settings(request: MailSend) -> Iterator[tuple[str, str]]:
+def _settings(request: MailSend) -> Iterator[str]:
     mail, tracking = request.mail_settings, request.tracking_settings
     click, opens = tracking.click_tracking, tracking.open_tracking
-    unwanted = {
-        "asm": (request.asm, "there are no unsubscribe groups here; suppressions are those of the organization"),
-        "mail_settings.bypass_list_management": (mail.bypass_list_management.enable, _NO_BYPASS),
-        "mail_settings.bypass_spam_management": (mail.bypass_spam_management.enable, _NO_BYPASS),
-        "mail_settings.bypass_bounce_management": (mail.bypass_bounce_management.enable, _NO_BYPASS),
-        "mail_settings.bypass_unsubscribe_management": (mail.bypass_unsubscribe_management.enable, _NO_BYPASS),
-        "mail_settings.footer": (mail.footer.enable, "nothing is put under bodies; use a template"),
-        "mail_settings.spam_check": (mail.spam_check.enable, "ask POST /api/v1/security/spam-score before sending"),
-        "mail_settings.bcc": (mail.bcc is not None, "name the recipient in personalizations.bcc"),
-        "tracking_settings.click_tracking.enable_text": (
-            click.enable and click.enable_text,
-            "links are tracked in HTML only",
-        ),
-        "tracking_settings.open_tracking.substitution_tag": (
-            opens.enable and opens.substitution_tag,
-            "the pixel stands at the end of the HTML",
-        ),
-        "tracking_settings.subscription_tracking": (
-            tracking.subscription_tracking.enable,
-            "no link is put into bodies; suppressions are kept by List-Unsubscribe, see our own API",
-        ),
-        "tracking_settings.ganalytics": (tracking.ganalytics.enable, "links are not given parameters"),
+    wanted = {
+        "asm": request.asm,
+        "mail_settings.bypass_list_management": mail.bypass_list_management.enable,
+        "mail_settings.bypass_spam_management": mail.bypass_spam_management.enable,
+        "mail_settings.bypass_bounce_management": mail.bypass_bounce_management.enable,
+        "mail_settings.bypass_unsubscribe_management": mail.bypass_unsubscribe_management.enable,
+        "mail_settings.footer": mail.footer.enable,
+        "mail_settings.spam_check": mail.spam_check.enable,
+        "mail_settings.bcc": mail.bcc is not None,
+        "tracking_settings.click_tracking.enable_text": click.enable and click.enable_text,
+        "tracking_settings.open_tracking.substitution_tag": opens.enable and opens.substitution_tag,
+        "tracking_settings.subscription_tracking": tracking.subscription_tracking.enable,
+        "tracking_settings.ganalytics": tracking.ganalytics.enable,
     }
-    return ((field, message) for field, (is_wanted, message) in unwanted.items() if is_wanted)
+    return (field for field, is_wanted in wanted.items() if is_wanted)
 
 
 def _personalization(field: str, one: Personalization, problems: Fields) -> None:
     if one.substitutions:
-        problems.refuse(f"{field}.substitutions", "use template_id and dynamic_template_data", code="not_supported")
+        problems.refuse(f"{field}.substitutions", REFUSED["personalizations.substitutions"], code="not_supported")
     seen: set[str] = set()
     for name in ("to", "cc", "bcc"):
         people: list[Email] = getattr(one, name)
