@@ -1,7 +1,8 @@
 """Doing together what arrives together.
 
 While one group is being worked on the next one gathers, so nobody waits for a timer: a request that is alone is done
-at once, and the busier it gets, the larger the groups become.
+at once, and the busier it gets, the larger the groups become. A group is half of those who are about, so that while it
+is worked on the others get their answers and come with what is next, and neither waits for the other.
 """
 
 from __future__ import annotations
@@ -54,14 +55,18 @@ class Groups(Generic[Item, Result]):
             await asyncio.wait([self._worker])
 
     async def _work_off(self, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
+        size = len(self._waiting)
         while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            size = min(self._limit, len(self._waiting), size)
+            group = [self._waiting.popleft() for _ in range(size)]
             try:
                 results = await work([item for item, _ in group])
             except Exception as error:
                 results = [error] * len(group)
             for (_, future), result in zip(group, results, strict=True):
                 _settle(future, result)
+            # Those of this group are about to come again.
+            size = (len(self._waiting) + size + 1) // 2
 
 
 def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO, cast
 
+import msgspec
 import structlog
 
 from postmta_ctl.settings import Settings
@@ -42,7 +43,7 @@ def configure_logging(settings: Settings) -> None:
         # Without the values of variables: they may be secrets, and are most of the text.
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         shared.append(structlog.processors.ExceptionRenderer(tracebacks))
-        renderer = structlog.processors.JSONRenderer()
+        renderer = structlog.processors.JSONRenderer(serializer=_line)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -52,6 +53,10 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*shared, _drop_record, renderer]))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def _line(event: structlog.types.EventDict, **_of_json_dumps: object) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
 def _drop_record(_logger: object, _name: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _MOST = 10_000
@@ -50,3 +51,17 @@ class RecentByKey(Generic[T]):
             self._values.clear()
             self._version = version
         self._values[key] = (time.monotonic() + self._seconds, value)
+
+
+class Shared(Generic[T]):
+    """Finds something out once for all who ask for it at the same time."""
+
+    def __init__(self) -> None:
+        self._asked: dict[Hashable, asyncio.Task[T]] = {}
+
+    async def find(self, key: Hashable, find: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What is found, or raise what is raised; whoever stops waiting takes nothing away from the others."""
+        if (asked := self._asked.get(key)) is None:
+            asked = self._asked[key] = asyncio.create_task(find())
+            asked.add_done_callback(lambda _: self._asked.pop(key))
+        return await asyncio.shield(asked)

@@ -25,7 +25,7 @@ from postmta_ctl.keys import Keys
 from postmta_ctl.metrics import Metrics
 from postmta_ctl.node_troubles import Troubles
 from postmta_ctl.passwords import Passwords
-from postmta_ctl.recent import Recent, RecentByKey
+from postmta_ctl.recent import Recent, RecentByKey, Shared
 from postmta_ctl.settings import Settings
 from postmta_ctl.store.engine import Database
 
@@ -63,6 +63,8 @@ class System:
     """Nodes that the relay passes over for a moment."""
     known: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)
     """What requests ask for again and again and seldom changes: who asks, sending domains, plans, who listens."""
+    authenticating: Shared[Any] = field(default_factory=Shared, init=False)
+    """Who asks, being looked up."""
     accepting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=64), init=False)
     """Requests to accept mail, which share transactions."""
     outbox_length: Recent[int] = field(default_factory=lambda: Recent(2.0), init=False)

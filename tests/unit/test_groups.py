@@ -78,3 +78,16 @@ async def _immediate() -> int:
 
 def test_blocking_work_returns_what_it_returns() -> None:
     assert blocking.run(_immediate()) == 5
+
+
+async def test_who_comes_again_at_once_is_done_in_two_groups_by_turns() -> None:
+    groups, work = Groups[int, int](limit=64), Work()
+
+    async def again_and_again(number: int) -> None:
+        await asyncio.sleep(number / 10_000)
+        for _ in range(10):
+            await groups.do(number, work)
+
+    await asyncio.gather(*(again_and_again(number) for number in range(16)))
+    assert sum(map(len, work.groups)) == 160
+    assert {len(group) for group in work.groups[6:-6]} == {8}

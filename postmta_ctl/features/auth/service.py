@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -151,7 +152,9 @@ async def authenticate(
     since, principal = system.known.get(key, version) or (now, None)
     if principal is None or not since <= now < since + KNOWN:
         find = api_keys.authenticate if tokens.is_api_key(credential) else _by_access_token
-        principal = await find(system, credential, address, now)
+        asked = partial(find, system, credential, address, now)
+        found: Principal = await system.authenticating.find((key, version), asked)
+        principal = found
         system.known.set(key, (now, principal), version)
     return msgspec.structs.replace(principal, request_id=request_id)
 
