@@ -153,6 +153,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     event_retention_days: int = 30
     """How long events, and records that could not be read, are kept after they came; 0: for ever. Counts, messages with
     their final status, and the audit log stay."""
+    hourly_counts_days: int = 35
+    """How long counts by a property (domain, vMTA, provider, tag …) are kept by the hour; then they are kept by the day
+    of UTC. 0: for ever."""
     webhook_allow_http: bool = False
     """Let customers' webhooks be plain HTTP: for laboratories."""
     webhook_allowed_networks: str = ""

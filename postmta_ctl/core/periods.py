@@ -6,6 +6,7 @@ miss nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
@@ -44,6 +46,11 @@ class Period(msgspec.Struct, frozen=True):
         """The whole hours (of UTC) that it touches."""
         start, end = _hour_of(self.start), _hour_of(self.end)
         return Period(start, end if end == self.end else end + HOUR)
+
+    def by_days_before(self, moment: datetime) -> Period:
+        """The same, where a bound that lies before a moment is moved outwards to midnight of UTC."""
+        end = _day_of(self.end, moment)
+        return Period(_day_of(self.start, moment), end if end == self.end else end + DAY)
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -88,6 +95,28 @@ def buckets(period: Period, interval: Interval, tz: ZoneInfo) -> list[Bucket]:
         found.append(Bucket(start.astimezone(tz), end.astimezone(tz), is_whole))
         start = whole_start = whole_end
     return found
+
+
+def by_days_before(cut: Sequence[Bucket], moment: datetime) -> list[Bucket]:
+    """Buckets where before a moment only whole days of UTC can be told apart.
+
+    Bounds that lie before it go to midnight of UTC, and buckets that have nothing left go. What remains follows without
+    gaps and has all days that were touched.
+    """
+    found = []
+    for number, one in enumerate(cut):
+        start, end = (bound.astimezone(UTC) for bound in (one.start, one.end))
+        is_last = number == len(cut) - 1
+        wide = Period(start, end).by_days_before(moment)
+        end = wide.end if is_last else _day_of(end, moment)
+        if wide.start < end:
+            is_whole = one.is_whole and (wide.start, end) == (one.start, one.end)
+            found.append(Bucket(wide.start.astimezone(one.start.tzinfo), end.astimezone(one.end.tzinfo), is_whole))
+    return found
+
+
+def _day_of(bound: datetime, moment: datetime) -> datetime:
+    return bound if bound >= moment else bound.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _hour_of(moment: datetime) -> datetime:

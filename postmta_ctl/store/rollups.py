@@ -24,13 +24,14 @@ async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
     locks them in the order of their keys, so that two never wait for each other.
     """
     counts = tally(facts)
-    await _add(connection, rollup_types, counts.types)
-    await _add(connection, rollup_dimensions, counts.dimensions)
-    await _add(connection, rollup_attempts, counts.attempts)
-    await _add(connection, rollup_outcomes, counts.outcomes)
+    await add(connection, rollup_types, counts.types)
+    await add(connection, rollup_dimensions, counts.dimensions)
+    await add(connection, rollup_attempts, counts.attempts)
+    await add(connection, rollup_outcomes, counts.outcomes)
 
 
-async def _add(connection: AsyncConnection, table: Table, counts: Counter[Any]) -> None:
+async def add(connection: AsyncConnection, table: Table, counts: Counter[Any]) -> None:
+    """Add counts to the rows of these keys, which are those of the table in the order of their columns."""
     if not counts:
         return
     rows = [(*map(_plain, key), number) for key, number in sorted(counts.items())]

@@ -26,6 +26,7 @@ _VARIABLE = re.compile(r"[^\s<>]+@[^\s<>]+|[0-9a-f]*\d[0-9a-f.:-]*", re.IGNORECA
 
 async def bounce_reasons(connection: AsyncConnection, organization_id: str, period: Period) -> BounceReasons:
     """The classes, those with most bounces first, each with example replies."""
+    period = await queries.counted(connection, period)
     found = await queries.busiest(connection, organization_id, Dimension.BOUNCE_CLASS, period, CLASSES)
     bounced = sum(one.get("message.bounced", 0) for one in found.values())
     deferred = sum(one.get("message.deferred", 0) for one in found.values())

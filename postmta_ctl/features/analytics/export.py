@@ -15,6 +15,7 @@ from postmta_ctl.errors import InvalidRequest
 from postmta_ctl.features.analytics import queries
 from postmta_ctl.features.analytics.parameters import check_interval
 from postmta_ctl.store.engine import Database
+from postmta_ctl.store.rollup_folding import BY_DAY_BEFORE, mark
 
 _PART = 200
 """Buckets that are read at once, where each is one row."""
@@ -57,7 +58,9 @@ async def _totals(db: Database, organization_id: str, buckets: list[Bucket]) -> 
 
 
 async def _by_value(db: Database, organization_id: str, buckets: list[Bucket], by: Dimension) -> AsyncIterator[str]:
-    for bucket in buckets:
+    async with db.reading() as connection:
+        folded = await mark(connection, BY_DAY_BEFORE)
+    for bucket in buckets if folded is None else periods.by_days_before(buckets, folded):
         period = Period(bucket.start.astimezone(UTC), bucket.end.astimezone(UTC))
         async with db.reading() as connection:
             found = await queries.by_value(connection, organization_id, by, period)

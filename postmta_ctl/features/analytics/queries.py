@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.periods import Bucket, Period
 from postmta_ctl.core.rollups import Dimension
+from postmta_ctl.store.rollup_folding import BY_DAY_BEFORE, mark
 from postmta_ctl.store.tables import events, rollup_attempts, rollup_dimensions, rollup_types
 from postmta_ctl.store.types import Timestamp
 
@@ -73,6 +74,12 @@ def _by_bucket(organization_id: str, buckets: Sequence[Bucket]) -> Select[Any]:
         .where(table.c.organization_id == organization_id)
         .group_by(bounds.c.number, table.c.type)
     )
+
+
+async def counted(connection: AsyncConnection, period: Period) -> Period:
+    """What of a period can be told by a property: where the hours are folded, whole days of UTC."""
+    folded = await mark(connection, BY_DAY_BEFORE)
+    return period if folded is None else period.by_days_before(folded)
 
 
 async def busiest(

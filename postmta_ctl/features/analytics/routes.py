@@ -86,7 +86,8 @@ async def get_timeseries(
 async def get_breakdown(
     system: TheSystem, principal: Caller, span: Span, by: FromQuery[Dimension], limit: Limit = 100
 ) -> Breakdown:
-    """The values with the most events, and the sum of the rest."""
+    """The values with the most events, and the sum of the rest. Where counts are kept by the day only, ``from`` and
+    ``to`` are those of whole days."""
     async with system.db.reading() as connection:
         return await service.breakdown(connection, principal.organization_id, span, by, limit)
 

@@ -63,6 +63,7 @@ async def breakdown(
     connection: AsyncConnection, organization_id: str, period: Period, by: Dimension, limit: int
 ) -> Breakdown:
     """The busiest values of a property, and the rest as one."""
+    period = await queries.counted(connection, period)
     busiest = await queries.busiest(connection, organization_id, by, period, limit)
     rest = counts_of(await queries.totals_of_dimension(connection, organization_id, by, period))
     data = []
@@ -76,6 +77,7 @@ async def breakdown(
 async def providers(connection: AsyncConnection, organization_id: str, period: Period, limit: int) -> Providers:
     """The busiest providers, each with the replies to every vMTA."""
     found = await breakdown(connection, organization_id, period, Dimension.PROVIDER, limit)
+    period = Period(found.start, found.end)
     replies = await _replies(connection, organization_id, period)
     data = [
         Provider(provider=one.value, counts=one.counts, rates=one.rates, vmtas=replies.get(one.value, []))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.store.tables import organizations
 from postmta_ctl.store.types import to_micros
 
 _DELETE = """
@@ -27,3 +29,8 @@ async def delete_oldest(connection: AsyncConnection, table: str, before: datetim
     """
     statement = _DELETE.format(table=table, limit=limit, before=to_micros(before))
     return int((await connection.exec_driver_sql(statement)).rowcount)
+
+
+async def organization_ids(connection: AsyncConnection) -> list[str]:
+    """All organizations."""
+    return list(await connection.scalars(select(organizations.c.id).order_by(organizations.c.id)))
