@@ -35,11 +35,11 @@ function M.new(bundle)
     return vmta and vmta.warming
   end
 
-  --- The sources that anything may leave from now. Without the warming one that the list begins with, another takes
-  -- its place, for the second place is where a fresh queue begins: an established one's.
-  local function open_sources(pool)
-    local sources = {}
-    for _, source in ipairs(pool) do
+  --- The sources of a pool that anything may leave from now, on this node. Without the warming one that the list
+  -- begins with, another takes its place, for the second place is where a fresh queue begins: an established one's.
+  local function open_sources(name)
+    local sources, pool = {}, bundle.pools[name] or {}
+    for _, source in ipairs(bundle.placement.sources(name)) do
       if not is_warming(source) or bundle.warmup.is_open(source:match '^(.+)%.r%d+$') then
         table.insert(sources, source)
       end
@@ -53,7 +53,7 @@ function M.new(bundle)
   --- Answers get_egress_pool. A pool without entries defers its mail.
   function E.pool(name)
     local entries, weights = {}, bundle.weights[name] or {}
-    for i, source in ipairs(open_sources(bundle.pools[name] or {})) do
+    for i, source in ipairs(open_sources(name)) do
       entries[i] = { name = source, weight = weights[source] }
     end
     return kumo.make_egress_pool { name = name, entries = entries, ttl = TTL }

@@ -18,6 +18,7 @@ local inbound = require 'postmta.inbound'
 local live = require 'postmta.live'
 local log_hook = require 'postmta.log_hook'
 local node = require 'postmta.node'
+local placement = require 'postmta.placement'
 local providers = require 'postmta.providers'
 local queues = require 'postmta.queues'
 local reception = require 'postmta.reception'
@@ -44,6 +45,7 @@ function M.start(bundle)
   bundle.provider = providers.new(bundle)
   bundle.shaping_of = shaping.new(bundle)
   bundle.warmup = warmup.new(bundle)
+  bundle.placement = placement.new(bundle)
   bundle.live = live.new(bundle)
   bundle.submission = submission.new(bundle)
 

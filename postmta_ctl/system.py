@@ -6,7 +6,7 @@ Each part is a seam. Tests replace a part by a fake that keeps state; nothing is
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +59,8 @@ class System:
     """Told where the process is when its death would matter."""
     node_addresses: Recent[tuple[NodeAddress, ...]] = field(default_factory=lambda: Recent(1.0))
     """Where mail can be injected; the relay asks for every batch."""
+    placements: Recent[Mapping[str, frozenset[str]]] = field(default_factory=lambda: Recent(1.0))
+    """Names of the nodes that a tenant's mail can leave from, where that is not all of them."""
     node_troubles: Troubles = field(default_factory=Troubles)
     """Nodes that the relay passes over for a moment."""
     known: RecentByKey[Any] = field(default_factory=lambda: RecentByKey(1.0), init=False)

@@ -13,7 +13,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the reference."""
 
     group: str
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """With parameters as ``:name``."""
     description: str

@@ -13,7 +13,7 @@ from postmta_ctl.compiler.release_order import public_text
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.agents import service as agents
 from postmta_ctl.features.nodes import service
-from postmta_ctl.features.nodes.schemas import Node, NodeCreate
+from postmta_ctl.features.nodes.schemas import Node, NodeCreate, NodeUpdate
 from postmta_ctl.system import System
 
 
@@ -68,14 +68,23 @@ def list_nodes(as_json: bool) -> None:
     if as_json:
         print_json(nodes)
         return
-    columns = ("NAME", "KIND", "ADMIN URL", "PUBLISHED", "RUNNING", "LAST SEEN", "TROUBLE")
+    columns = ("NAME", "KIND", "ADMIN URL", "WEIGHT", "PUBLISHED", "RUNNING", "LAST SEEN", "TROUBLE")
     print_table(columns, (_cells(one) for one in nodes))
 
 
 def _cells(one: Node) -> tuple[object, ...]:
     restart = f"restart needed: {', '.join(one.restart_needed)}" if one.restart_needed else None
     trouble = "; ".join(text for text in (one.last_error, restart) if text)
-    return one.name, one.kind, one.admin_url, one.published_release, one.running_release, one.last_seen_at, trouble
+    return (
+        one.name,
+        one.kind,
+        one.admin_url,
+        one.weight,
+        one.published_release,
+        one.running_release,
+        one.last_seen_at,
+        trouble,
+    )
 
 
 @node.command("signing-key")
@@ -95,6 +104,22 @@ async def _signing_key(system: System) -> str:
 
 @node.command()
 @click.argument("name")
+@click.argument("share", type=click.IntRange(0, 1_000_000))
+def weight(name: str, share: int) -> None:
+    """Set a node's share of the API's mail against that of the others; with 0 it gets none that another can take.
+
+    Example: postmta node weight mx-1 3
+    """
+    with_system(lambda system: _weigh(system, name, share))
+    click.echo(f"Node {name} has the weight {share} now.")
+
+
+async def _weigh(system: System, name: str, share: int) -> None:
+    await service.update(system, await _id(system, name), NodeUpdate(weight=share))
+
+
+@node.command()
+@click.argument("name")
 def remove(name: str) -> None:
     """Forget a node. Its files stay; its log records are refused from now on.
 
@@ -105,8 +130,11 @@ def remove(name: str) -> None:
 
 
 async def _remove(system: System, name: str) -> None:
+    await service.remove(system, await _id(system, name))
+
+
+async def _id(system: System, name: str) -> str:
     for one in await service.list_nodes(system):
         if one.name == name:
-            await service.remove(system, one.id)
-            return
+            return one.id
     raise NotFound(f"There is no node {name}.")

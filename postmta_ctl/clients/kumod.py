@@ -35,7 +35,7 @@ class NodeAddress(msgspec.Struct, frozen=True, kw_only=True):
     admin_url: str
     token: str
     weight: int = 1
-    """Its share of the mail against that of others, at least 1."""
+    """Its share of the mail against that of others; 0: none that another one can take."""
 
 
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):

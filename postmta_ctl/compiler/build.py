@@ -173,14 +173,17 @@ def _source_options(vmta: VirtualMta) -> Table:
     # Without this a host of the other family would be tried, skipped, and end in a confusing failure.
     family = ipaddress.ip_address(vmta.address).version
     path: Table = {"ip_lookup_strategy": f"Ipv{family}Only"}
+    table: Table = {"source": source, "path": path}
+    if vmta.nodes:
+        table["nodes"] = dict.fromkeys(sorted(vmta.nodes), True)
     if vmta.state == "warming" and vmta.daily_limit is None:
-        return {"source": source, "path": path, "warming": True}
+        return table | {"warming": True}
     if vmta.state == "warming" and vmta.daily_limit:
         # The key is the name of one bucket in the whole process: all sites of this source share it, nothing else.
         path["additional_source_selection_rates"] = {
             f"postmta:{_source(vmta)}:daily": str(warmup.allowance(vmta.daily_limit))
         }
-    return {"source": source, "path": path}
+    return table
 
 
 def _weights(entries: list[Entry]) -> Table:

@@ -112,6 +112,8 @@ class VirtualMta(Struct, frozen=True):
     """``haproxy`` or ``socks5``: ``address`` is then one of the proxy's addresses."""
     proxy_server: str | None = None
     """``ip:port`` of the proxy."""
+    nodes: tuple[str, ...] = ()
+    """Names of the nodes that have the address; none: all of them, such as through a proxy."""
 
 
 class SigningKey(Struct, frozen=True):

@@ -28,6 +28,9 @@ local root = dir .. '/releases/' .. name
 assert(loadfile(root .. '/init.lua'))(root, dir)
 """
 
+EVERYWHERE = "*"
+"""The name of a node that has the addresses of all vMTAs, for proofs and simulations of the fleet."""
+
 
 def launcher(policy_dir: Path) -> str:
     """Text of the ``init.lua`` that KumoMTA is started with.

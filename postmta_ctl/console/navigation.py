@@ -40,6 +40,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Platform",
         (
+            Entry("Nodes", "/console/nodes", "nodes:read"),
             Entry("Policy", "/console/policy", "policy:read"),
             Entry("Scenarios", "/console/policy/scenarios", "policy:read"),
             Entry("Shaping", "/console/shaping", "policy:read"),

@@ -15,6 +15,7 @@ from postmta_ctl.declarative.kinds import (
     BY_NAME,
     IP_ADDRESS,
     KINDS,
+    NODE,
     OF_ORGANIZATION,
     ONLY_ONE,
     ORGANIZATION,
@@ -107,10 +108,9 @@ class _Reading:
         given = self._try(lambda: self._root(root)) if root else None
         if given is None:
             return
-        if (node := given.get(IP_ADDRESS.section)) is not None:
-            self._section(IP_ADDRESS, "", node)
-        if (node := given.get(SHAPING.section)) is not None:
-            self._section(SHAPING, "", node)
+        for kind in (NODE, IP_ADDRESS, SHAPING):
+            if (node := given.get(kind.section)) is not None:
+                self._section(kind, "", node)
         for kind in ONLY_ONE:
             if (node := given.get(kind.section)) is not None:
                 self._thing(kind, "", kind.name, node)

@@ -87,6 +87,14 @@ def shaping_name(kind: str, target: str, organization: str | None) -> str:
     return f"{kind} {target} of {organization}" if organization else f"{kind} {target}"
 
 
+NODE = Kind(
+    name="node",
+    section="nodes",
+    fields={"weight": read.integer},
+    of_organization=False,
+    can_delete=False,
+    read_name=_slug,
+)
 IP_ADDRESS = Kind(
     name="ip_address",
     section="ip_addresses",
@@ -118,6 +126,7 @@ VMTA = Kind(
         "proxy": read.optional(
             read.fields({"protocol": read.text, "server": read.socket_address}, "protocol", "server")
         ),
+        "nodes": read.sorted_set(read.parsed(_slug)),
         "warmup": read.optional(_WARMUP),
         "paused": read.optional(read.text),
     },
@@ -209,7 +218,7 @@ SCENARIOS = Kind(
     can_delete=False,
 )
 
-KINDS = (ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, TEMPLATE, RULE, SHAPING, GREYLISTING, SCENARIOS)
+KINDS = (NODE, ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, TEMPLATE, RULE, SHAPING, GREYLISTING, SCENARIOS)
 """In the order in which things are made; they are deleted in the opposite one."""
 ONLY_ONE = (GREYLISTING, SCENARIOS)
 """Kinds of which the installation has one thing, whose name is that of its kind."""

@@ -60,6 +60,8 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
             "content": [{"type": "text/plain", "value": "Hi"}],
         },
         "reschedule_message": {"send_at": soon},
+        "update_vmta": {"ehlo_domain": "mx9.acme.test"},
+        "update_node": {"weight": 2},
         "update_pool": {"domains": ["other.example.com"]},
         "create_vmta": {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"},
         "import_suppressions": b"address\nimported@example.org\n",

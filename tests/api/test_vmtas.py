@@ -34,6 +34,7 @@ async def test_a_vmta_without_warm_up_is_active(client: Any, ann: Any, db: Any) 
         "version": 1,
         "warmup": None,
         "proxy": None,
+        "nodes": [],
         "pause": None,
         "created_at": "2026-11-22T12:00:00Z",
         "updated_at": "2026-11-22T12:00:00Z",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType
 
 from postmta_ctl.client.calls import Call, Group, Page, R_co, operation
-from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate
+from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate, NodeUpdate
 
 
 class Nodes(Group[R_co]):
@@ -25,6 +25,11 @@ class Nodes(Group[R_co]):
     def get(self, node_id: str) -> Call[Node]:
         """Get a node."""
         return Call("GET", "/api/v1/nodes/{node_id}", Node, parts={"node_id": node_id})
+
+    @operation
+    def update(self, node_id: str, body: NodeUpdate) -> Call[Node]:
+        """Change a node's share of the mail."""
+        return Call("PATCH", "/api/v1/nodes/{node_id}", Node, parts={"node_id": node_id}, body=body)
 
     @operation
     def remove(self, node_id: str) -> Call[None]:

@@ -5,14 +5,14 @@ from typing import Any
 from litestar import get, post
 from litestar.params import FromPath
 
-from postmta_ctl.console.forms import by_field, posted, read
+from postmta_ctl.console.forms import by_field, lines, posted, read
 from postmta_ctl.console.guard import needs
 from postmta_ctl.console.rendering import Confirmation, Page, confirm, fragment, page, see
 from postmta_ctl.console.warmup_view import course
 from postmta_ctl.errors import Conflict, InvalidRequest
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.vmtas import pausing, queue_status, service
-from postmta_ctl.features.vmtas.schemas import PauseRequest, VmtaCreate, VmtaSwitched, VmtaUpdate
+from postmta_ctl.features.vmtas.schemas import PauseRequest, Vmta, VmtaCreate, VmtaSwitched, VmtaUpdate
 from postmta_ctl.features.warmup import schedules
 from postmta_ctl.features.warmup import status as warmups
 from postmta_ctl.store.versions import Condition
@@ -60,7 +60,7 @@ async def _form(
 async def create(request: AnyRequest, system: TheSystem, principal: Caller) -> Page:
     """Add it."""
     fields = await posted(request)
-    given: dict[str, Any] = {name: text for name, text in fields.items() if name != "schedule"}
+    given = _with_nodes({name: text for name, text in fields.items() if name != "schedule"})
     if "schedule" in fields:
         given["warmup"] = {"schedule": fields["schedule"]}
     try:
@@ -68,6 +68,10 @@ async def create(request: AnyRequest, system: TheSystem, principal: Caller) -> P
     except (InvalidRequest, Conflict) as error:
         return await _form(request, system, principal, fields, error)
     return see(request, f"{AT}/{made.id}", f"{made.name} is added. {PUBLISHED}")
+
+
+def _with_nodes(fields: dict[str, str]) -> dict[str, Any]:
+    return fields | {"nodes": lines(fields["nodes"])} if "nodes" in fields else dict[str, Any](fields)
 
 
 @get("/vmtas/{vmta_id:str}", opt=READ)
@@ -93,10 +97,14 @@ async def _page(
         vmta=vmta,
         warmup=warmup,
         plot=course(warmup),
-        values={"ip_address": vmta.ip_address, "ehlo_domain": vmta.ehlo_domain} if values is None else values,
+        values=_values(vmta) if values is None else values,
         may_act="vmtas:write" in principal.scopes,
         errors=by_field(error) if error else {},
     )
+
+
+def _values(vmta: Vmta) -> dict[str, str]:
+    return {"ip_address": vmta.ip_address, "ehlo_domain": vmta.ehlo_domain, "nodes": ", ".join(vmta.nodes)}
 
 
 @get("/vmtas/{vmta_id:str}/waiting", opt=READ)
@@ -111,7 +119,9 @@ async def change(request: AnyRequest, system: TheSystem, principal: Caller, vmta
     """Give it another address or name."""
     fields = await posted(request)
     try:
-        await service.update(system, principal, vmta_id, read(fields, VmtaUpdate), Condition())
+        await service.update(
+            system, principal, vmta_id, read({"nodes": []} | _with_nodes(fields), VmtaUpdate), Condition()
+        )
     except (InvalidRequest, Conflict) as error:
         return await _page(request, system, principal, vmta_id, fields, error)
     return see(request, f"{AT}/{vmta_id}", f"It is changed. {PUBLISHED}")

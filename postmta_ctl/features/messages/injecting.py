@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from postmta_ctl.clients.kumod import NodeAddress
-from postmta_ctl.compiler.names import tenant_name
 from postmta_ctl.core.inject import InjectCall, InjectItem, pack
 from postmta_ctl.core.inject_answer import DECLINED, Outcome, Result, read_answer, unanswered
 from postmta_ctl.core.tracking import Tracker
@@ -36,10 +35,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def inject(system: System, choice: Choice, held: Sequence[Leased]) -> list[Attempt]:
-    """Send what is held, each to its node; one attempt for each request."""
+    """Send what is held, each to its node, which it must have; one attempt for each request."""
     by_node: dict[str, list[Leased]] = {}
     for one in held:
-        by_node.setdefault(one.node or choice.choose(None), []).append(one)
+        if one.node is not None:
+            by_node.setdefault(one.node, []).append(one)
     turn = _Turn(system, choice, held)
     tasks = [task for name, some in by_node.items() for task in turn.tasks(name, some)]
     return [attempt for several in await asyncio.gather(*tasks) for attempt in several]
@@ -56,9 +56,14 @@ class _Turn:
 
     def tasks(self, name: str, held: Sequence[Leased]) -> Iterator[asyncio.Task[list[Attempt]]]:
         """A task for each request, and one for all those of a message with attachments."""
-        together = [one for one in held if not one.alone and not one.content.attachments]
-        for call in pack(map(self._item, together)):
-            yield asyncio.create_task(self._give_all(name, [call]))
+        together: dict[frozenset[str] | None, list[Leased]] = {}
+        for one in held:
+            if not one.alone and not one.content.attachments:
+                # What another node could not take either does not keep the rest from going there.
+                together.setdefault(self._choice.allowed(one.tenant), []).append(one)
+        for some in together.values():
+            for call in pack(map(self._item, some)):
+                yield asyncio.create_task(self._give_all(name, [call]))
         apart: dict[str, list[Leased]] = {}
         for one in held:
             if one.alone or one.content.attachments:
@@ -86,12 +91,16 @@ class _Turn:
                 await queries.move(connection, list(call.recipients.values()), other)
             attempt = await self._send(self._choice.by_name[other], call)
             tried.add(other)
-        return attempt
+        return self._explained(attempt) if attempt.was_declined else attempt
+
+    def _explained(self, attempt: Attempt) -> Attempt:
+        """With why no other node was asked, where the mail could leave from no other."""
+        outcomes = [self._choice.explained(one, self._held[one.rid].tenant) for one in attempt.outcomes]
+        return msgspec.structs.replace(attempt, outcomes=outcomes)
 
     def _other(self, call: InjectCall, tried: set[str]) -> str | None:
-        if any(may_be_there(self._held[rid]) for rid in call.recipients.values()):
-            return None
-        return self._choice.instead(tried)
+        asked = [self._held[rid] for rid in call.recipients.values()]
+        return None if any(map(may_be_there, asked)) else self._choice.instead(tried, asked[0].tenant)
 
     async def _send(self, node: NodeAddress, call: InjectCall) -> Attempt:
         troubles = self._system.node_troubles
@@ -131,7 +140,7 @@ def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
         html=html,
         attachments=one.content.attachments,
         metadata={
-            "tenant": tenant_name(one.organization, one.vmta, one.pool),
+            "tenant": one.tenant,
             "campaign": one.campaign or "",
             "attempt": one.generation,
         },

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
 from sqlalchemy import Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.store.tables import domains, pool_domains, pools, vmtas
+from postmta_ctl.store.tables import domains, organizations, pool_domains, pools, vmtas
 
 
 async def sending_domains(
@@ -41,3 +42,25 @@ async def _named(
         return frozenset()
     query = select(table.c.name).where(table.c.organization_id == organization_id, table.c.name.in_(names))
     return frozenset(await connection.scalars(query))
+
+
+class PlacedVmta(msgspec.Struct, frozen=True):
+    """Where the address of a vMTA lives."""
+
+    organization: str
+    """Slug."""
+    name: str
+    nodes: list[str]
+    """None: all of them."""
+    is_paused: bool
+
+
+async def placed_vmtas(connection: AsyncConnection) -> list[PlacedVmta]:
+    """All vMTAs of those organizations that have one which names nodes."""
+    somewhere = select(vmtas.c.organization_id).where(vmtas.c.nodes != [])
+    query = (
+        select(organizations.c.slug, vmtas.c.name, vmtas.c.nodes, vmtas.c.paused_at.is_not(None))
+        .join(organizations, organizations.c.id == vmtas.c.organization_id)
+        .where(vmtas.c.organization_id.in_(somewhere))
+    )
+    return [PlacedVmta(*row) for row in await connection.execute(query)]

@@ -28,6 +28,7 @@ from postmta_ctl.features.messages.blocked import without_blocked
 from postmta_ctl.features.messages.happenings import record_refused
 from postmta_ctl.features.messages.injecting import Attempt, inject, may_be_there
 from postmta_ctl.features.messages.node_choice import Choice
+from postmta_ctl.features.messages.placements import placements
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.withdrawals import withdraw_suppressed, without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
@@ -43,6 +44,8 @@ TURNS = 50
 """After so many the job begins anew, and looks at the nodes again."""
 RECORD_WAIT = timedelta(seconds=30)
 """How long a Reception record has to settle an injection whose answer was lost, before it is repeated."""
+NODE_WAIT = timedelta(seconds=10)
+"""How long mail waits before it is looked again whether a node is there that it can leave from."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=5)
 
 
@@ -77,7 +80,7 @@ async def relay(system: System) -> bool:
     nodes = await addresses(system)
     if not nodes:
         return False
-    choice = Choice(nodes, system.node_troubles)
+    choice = Choice(nodes, system.node_troubles, await placements(system))
     turn = await _step(system, choice, None, lease=True)
     sent: Sent | None = None
     for number in range(1, TURNS + 1):
@@ -130,7 +133,19 @@ async def _lease(system: System, connection: AsyncConnection, choice: Choice) ->
         owner=OWNER,
         choose=choice.choose,
     )
-    return Turn(await _still_needed(connection, found.leased, now), is_full=found.may_be_more)
+    held = await _with_node(connection, choice, found.leased, now)
+    return Turn(await _still_needed(connection, held, now), is_full=found.may_be_more)
+
+
+async def _with_node(connection: AsyncConnection, choice: Choice, leased: list[Leased], now: datetime) -> list[Leased]:
+    """Those that there is a node for; the others wait here, with the reason."""
+    kept = [
+        {"rid": one.recipient_id, "due": now + NODE_WAIT, "block": None, "words": choice.why_none(one.tenant)}
+        for one in leased
+        if one.node is None
+    ]
+    await queries.keep_here(connection, kept)
+    return [one for one in leased if one.node is not None]
 
 
 async def _still_needed(connection: AsyncConnection, held: list[Leased], now: datetime) -> list[Leased]:

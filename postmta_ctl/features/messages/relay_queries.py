@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping, Select, bindparam, delete, exists, func, sele
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.compiler.names import tenant_name
 from postmta_ctl.core.mime import Content
 from postmta_ctl.core.status import TERMINAL
 from postmta_ctl.store.tables import (
@@ -61,6 +62,11 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime
     content: Content
 
+    @property
+    def tenant(self) -> str:
+        """KumoMTA's, which says what its mail leaves from."""
+        return tenant_name(self.organization, self.vmta, self.pool)
+
 
 class Lease(NamedTuple):
     """What was taken."""
@@ -78,7 +84,7 @@ async def lease(
     lifetime: timedelta,
     owner: str = "",
     octets: int = 1 << 24,
-    choose: Callable[[str | None], str] | None = None,
+    choose: Callable[[str | None, str], str | None] | None = None,
 ) -> Lease:
     """Take due recipients, oldest first, with all that an injection needs.
 
@@ -92,15 +98,15 @@ async def lease(
         lifetime: How long others leave them alone.
         owner: Who has them meanwhile.
         octets: Of stored content, after which no more are taken; the first is, whatever its size.
-        choose: Says which node each is for, given the one that may have it. It is written down before anything is
-            sent, since what may be on a node must not be given to another one.
+        choose: Says which node each is for, given the one that may have it and the tenant. It is written down before
+            anything is sent, since what may be on a node must not be given to another one.
     """
     found = (await connection.execute(_candidates(now, limit))).mappings().all()
     rows = _within(found, octets)
     by_node: dict[str | None, list[str]] = {}
     for row in rows:
         if choose is not None:
-            row["node"] = choose(row["node"])
+            row["node"] = choose(row["node"], tenant_name(row["organization"], row["vmta"], row["pool"]))
         by_node.setdefault(row["node"], []).append(row["recipient_id"])
     for node, ids in by_node.items():
         taken = {"due_at": now + lifetime, "attempts": outbox.c.attempts + 1, "owner": owner, "node": node}

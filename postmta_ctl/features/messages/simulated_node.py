@@ -14,7 +14,7 @@ from typing import Any
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.names import parse_source
-from postmta_ctl.compiler.node_files import KeyFile, key_path, write_node_files
+from postmta_ctl.compiler.node_files import EVERYWHERE, KeyFile, key_path, write_node_files
 from postmta_ctl.core.inject import InjectItem, pack
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.features.live_data import node_folder
@@ -82,9 +82,7 @@ class SimulatedNode:
     def __init__(
         self, folder: Path, bundle: Bundle, clock: ManualClock, live: Mapping[str, bytes], number: int
     ) -> None:
-        write_node_files(
-            folder, node_name="simulation", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=""
-        )
+        write_node_files(folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
         _write_stand_ins(folder, bundle)
         node_folder.write(folder, live, owner=None)
         root = folder / "release"

@@ -47,7 +47,8 @@ def address(system: System, row: NodeRow) -> NodeAddress:
     Raises:
         NodeFailed: The token was sealed under another master key.
     """
-    return NodeAddress(name=row.name, admin_url=row.admin_url, token=_opened(system, row, "sealed_admin_token"))
+    token = _opened(system, row, "sealed_admin_token")
+    return NodeAddress(name=row.name, admin_url=row.admin_url, token=token, weight=row.weight)
 
 
 def write_own_files(system: System, row: NodeRow) -> None:

@@ -28,6 +28,8 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     """The folder that it reads its policy from: as this host sees it, or as the node's host does with an agent."""
     file_owner: str | None
     """The user that owns its secrets; None: who writes them."""
+    weight: int = 1
+    """Its share of the mail; 0: it gets none that another one can take."""
     ingest_token_digest: bytes
     sealed_ingest_token: bytes
     sealed_admin_token: bytes

@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 NodeKind = Literal["kumod", "sandbox"]
+Weight = Annotated[int, Meta(ge=0, le=1_000_000, examples=[1])]
+"""Its share of the mail of the API against that of other nodes; 0: it gets none that another one can take."""
 
 
 class NodeCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +23,13 @@ class NodeCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Who writes into that folder: this service, or `postmta agent` on the node's host, which asks what to write."""
     file_owner: Annotated[str, Meta(min_length=1, max_length=63, examples=["kumod"])] | None = None
     """The user that kumod runs as, to own the files that hold secrets; absent: the user that writes them."""
+    weight: Weight = 1
+
+
+class NodeUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What changes. Everything else of a node is what it was added with."""
+
+    weight: Weight
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +42,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     policy_dir: str
     transport: Literal["folder", "agent"]
     file_owner: str | None
+    weight: int
+    """Its share of the mail of the API; 0: it gets none that another one can take."""
     published_release: int | None
     """The release that its files are switched to, or that its agent is told to switch to."""
     running_release: int | None

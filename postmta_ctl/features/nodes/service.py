@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +21,7 @@ from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.nodes import access, queries
 from postmta_ctl.features.nodes.queries import NodeRow
-from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate
+from postmta_ctl.features.nodes.schemas import Node, NodeAdded, NodeCreate, NodeUpdate
 from postmta_ctl.features.policy import queries as releases
 from postmta_ctl.system import System
 
@@ -66,6 +67,15 @@ async def _write_own_files(system: System, row: NodeRow) -> None:
         raise InvalidRequest.of("policy_dir", f"cannot be written to: {error}", code="not_writable") from error
 
 
+def read_update(values: dict[str, Any]) -> NodeUpdate:
+    """What is to be changed, from elsewhere than a request, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    return msgspec.convert(values, NodeUpdate)
+
+
 def _check(data: NodeCreate, kind: str) -> None:
     problems = []
     if data.name == SANDBOX and kind != SANDBOX:
@@ -105,6 +115,7 @@ def _new_row(system: System, data: NodeCreate, kind: str) -> NodeRow:
         admin_url=data.admin_url.rstrip("/"),
         policy_dir=str(Path(data.policy_dir)),
         file_owner=data.file_owner,
+        weight=data.weight,
         ingest_token_digest=ingest.digest,
         sealed_ingest_token=access.seal(system, node_id, "sealed_ingest_token", ingest.secret),
         sealed_admin_token=access.seal(system, node_id, "sealed_admin_token", admin.secret),
@@ -152,8 +163,30 @@ async def get(system: System, node_id: str) -> Node:
         return await _show(system, connection, row)
 
 
+async def update(system: System, node_id: str, data: NodeUpdate, *, principal: Principal | None = None) -> Node:
+    """Change a node's share of the mail, which each relay knows within a second.
+
+    Raises:
+        NotFound: There is no such node.
+    """
+    now = system.now()
+    async with system.db.transaction() as connection:
+        row = await queries.by_id(connection, node_id)
+        if row is None:
+            raise NotFound("There is no such node.")
+        before = await _show(system, connection, row)
+        await queries.change(connection, node_id, weight=data.weight)
+        after = msgspec.structs.replace(before, weight=data.weight)
+        if after != before:
+            await audit.record(connection, principal, "node.updated", node_id, before=before, after=after, now=now)
+    system.node_addresses.clear()
+    return after
+
+
 async def remove(system: System, node_id: str, *, principal: Principal | None = None) -> None:
     """Forget a node. It goes on with the policy it has, but its log records are refused from now on.
+
+    vMTAs that name it still do: mail that leaves from there alone waits, until they name another or it is back.
 
     Raises:
         NotFound: There is no such node.

@@ -42,6 +42,7 @@ class Source(Table, frozen=True):
     source: dict[str, Any]
     path: dict[str, Any] = {}
     warming: bool = False
+    nodes: dict[str, bool] = {}
 
 
 class Key(Table, frozen=True):

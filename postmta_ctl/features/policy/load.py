@@ -83,4 +83,5 @@ def _vmta(organization: str, row: VmtaRow) -> VirtualMta:
         state=row.shown_state,
         proxy_protocol=row.proxy_protocol,
         proxy_server=row.proxy_server,
+        nodes=tuple(row.nodes),
     )

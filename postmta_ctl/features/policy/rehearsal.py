@@ -14,7 +14,7 @@ import msgspec
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
-from postmta_ctl.compiler.node_files import KeyFile, key_path, switch_release, write_node_files
+from postmta_ctl.compiler.node_files import EVERYWHERE, KeyFile, key_path, switch_release, write_node_files
 from postmta_ctl.features.nodes.release_files import put_release
 from postmta_ctl.features.policy import rehearsal_mail, rehearsal_records, rehearsal_settings
 from postmta_ctl.features.policy.bundle_contents import Contents
@@ -71,7 +71,7 @@ def lay_out(folder: Path, contents: Contents, bundle: Bundle, domains: dict[str,
         bundle: The policy.
         domains: Those that need their keys, as values.
     """
-    write_node_files(folder, node_name="rehearsal", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=TOKEN)
+    write_node_files(folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=TOKEN)
     for name in domains.values():
         for key in contents.domains[name].keys:
             path = key_path(folder, KeyFile(name, key.selector, key.id))

@@ -14,6 +14,7 @@ from postmta_ctl.declarative.kinds import (
     DOMAIN,
     GREYLISTING,
     IP_ADDRESS,
+    NODE,
     ORGANIZATION,
     POOL,
     RULE,
@@ -32,6 +33,7 @@ from postmta_ctl.features.domains import bimi
 from postmta_ctl.features.domains import service as domains
 from postmta_ctl.features.fields import field_error
 from postmta_ctl.features.ips import service as ips
+from postmta_ctl.features.nodes import service as nodes
 from postmta_ctl.features.policy.scenarios import service as scenarios
 from postmta_ctl.features.pools import service as pools
 from postmta_ctl.features.security.auto_block import rules
@@ -79,6 +81,7 @@ class Carrier:
         self._present, self._desired, self._pairs = present, desired, pairs
         self._checked = checked
         self._doings: dict[str, tuple[Doing, Doing, Doing | None]] = {
+            NODE.name: (self._no_node, self._update_node, None),
             ORGANIZATION.name: (self._create_organization, self._rename, None),
             IP_ADDRESS.name: (self._add_address, self._update_address, self._simple_delete(ips.remove)),
             SCHEDULE.name: (self._create_schedule, self._update_schedule, self._simple_delete(schedules.delete)),
@@ -132,6 +135,12 @@ class Carrier:
 
     def _simple_delete(self, delete: Callable[[System, Principal, str, Condition], Awaitable[None]]) -> Doing:
         return lambda step, principal: delete(self._system, principal, self._id(step), ANY)
+
+    async def _no_node(self, _step: Step, _principal: Principal) -> None:
+        raise InputError("node_unknown", "is no node; postmta node add makes one, with its tokens")
+
+    async def _update_node(self, step: Step, principal: Principal) -> None:
+        await nodes.update(self._system, self._id(step), nodes.read_update(step.values()), principal=principal)
 
     async def _create_organization(self, step: Step, principal: Principal) -> None:
         name = step.values().get("name", step.name)

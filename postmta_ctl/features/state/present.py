@@ -15,6 +15,7 @@ from postmta_ctl.declarative.kinds import (
     DOMAIN,
     GREYLISTING,
     IP_ADDRESS,
+    NODE,
     ORGANIZATION,
     POOL,
     RULE,
@@ -28,6 +29,7 @@ from postmta_ctl.declarative.kinds import (
     shaping_name,
 )
 from postmta_ctl.features.domains.records import Logo
+from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.policy.scenarios import queries as scenarios
 from postmta_ctl.features.pools import queries as pools
 from postmta_ctl.features.security.auto_block import vmta_pauses
@@ -60,6 +62,8 @@ async def load(system: System, connection: AsyncConnection) -> Present:
     for row in await queries.all_organizations(connection):
         slugs[row.id] = row.slug
         present.add(ORGANIZATION, "", row.slug, row.id, {"name": row.name})
+    for node in await nodes.all_nodes(connection):
+        present.add(NODE, "", node.name, node.id, {"weight": node.weight})
     for kind, slug, found, name, thing in await _rows(connection, slugs):
         present.add(kind, slug, name, found.id, thing)
     for slug, vmta in await vmtas.of_all(connection):
@@ -127,6 +131,7 @@ def _vmta(row: VmtaRow) -> Thing:
         "ip_address": row.ip_address,
         "ehlo_domain": row.ehlo_domain,
         "proxy": proxy,
+        "nodes": row.nodes,
         "warmup": warmed if row.state == "warming" else None,
         "warmed": warmed,
         "paused": row.paused_reason if _is_paused_for_good(row) else None,

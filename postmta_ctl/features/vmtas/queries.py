@@ -34,6 +34,8 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Progress | None
     proxy_protocol: ProxyProtocol | None = None
     proxy_server: str | None = None
+    nodes: list[str] = []
+    """Names of those that have the address; none: all."""
     paused_at: datetime | None = None
     paused_by: str | None = None
     paused_reason: str | None = None

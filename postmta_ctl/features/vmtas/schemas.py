@@ -22,6 +22,9 @@ Allowances = Annotated[
 ]
 IpAddress = Annotated[str, Meta(max_length=45, examples=["192.0.2.10"])]
 EhloDomain = Annotated[str, Meta(max_length=255, examples=["mx1.example.com"])]
+NodeNames = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=63)]], Meta(max_length=1000, examples=[["mx-1"]])
+]
 
 
 class WarmupCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +56,8 @@ class VmtaCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Fully qualified; its address and the reverse name of ``ip_address`` should be each other's."""
     warmup: WarmupCreate | None = None
     proxy: Proxy | None = None
+    nodes: NodeNames = []
+    """Names of the nodes that have the address; it is used there alone. Empty: on all of them, as through a proxy."""
 
 
 class VmtaUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +67,8 @@ class VmtaUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ehlo_domain: EhloDomain | UnsetType = UNSET
     proxy: Proxy | UnsetType | None = UNSET
     """Null: connect directly."""
+    nodes: NodeNames | UnsetType = UNSET
+    """Empty: all nodes. What a node has taken by then and no longer has a way out for waits there."""
 
 
 class Warmup(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +117,11 @@ class Vmta(msgspec.Struct, frozen=True, kw_only=True):
     ehlo_domain: str
     state: State
     version: int
-    """Part of the egress source's name at the nodes; a new one with every change of address, EHLO name or proxy."""
+    """Part of the egress source's name at the nodes; a new one with every change of address, EHLO name, proxy or
+    nodes."""
     proxy: Proxy | None
+    nodes: list[str]
+    """Those that have the address; empty: all of them."""
     warmup: Warmup | None
     """Null unless it is warming, or paused while warming."""
     pause: Pause | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.fields import Fields
 from postmta_ctl.features.ips.service import require_assigned
+from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.policy import changes
 from postmta_ctl.features.vmtas import queries, warmup
 from postmta_ctl.features.vmtas.queries import VmtaRow
@@ -82,6 +84,7 @@ async def _row(connection: AsyncConnection, principal: Principal, data: VmtaCrea
     ehlo_domain = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
     progress = await warmup.begin(connection, principal.organization_id, data.warmup, fields)
     proxy = _proxy(data.proxy, fields)
+    places = await _nodes(connection, data.nodes, fields)
     fields.done()
     return VmtaRow(
         id=new_id(now),
@@ -94,6 +97,7 @@ async def _row(connection: AsyncConnection, principal: Principal, data: VmtaCrea
         version=1,
         warmup=progress,
         **proxy,
+        nodes=places,
         updated_at=now,
         created_at=now,
     )
@@ -111,6 +115,15 @@ def _proxy(data: Proxy | None, fields: Fields) -> dict[str, Any]:
         return {"proxy_protocol": None, "proxy_server": None}
     server = fields.read("proxy.server", parse_socket_address, data.server)
     return {"proxy_protocol": data.protocol, "proxy_server": server}
+
+
+async def _nodes(connection: AsyncConnection, names: Iterable[str], fields: Fields) -> list[str]:
+    """The nodes of these names, each once."""
+    wanted = set(names)
+    known = {row.name for row in await nodes.all_nodes(connection)} if wanted else set()
+    for name in sorted(wanted - known):
+        fields.refuse("nodes", f"there is no node {name}", code="node_unknown")
+    return sorted(wanted)
 
 
 def _exists(error: IntegrityError) -> AlreadyExists:
@@ -157,7 +170,7 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
             row = await find(connection, principal, vmta_id, lock=True)
             before = shown_vmta(row)
             unchanged.require(before)
-            changed = _changed(row, data)
+            changed = await _changed(connection, row, data)
             if changed == row:
                 return before
             if changed.ip_address != row.ip_address:
@@ -173,7 +186,7 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
     return after
 
 
-def _changed(row: VmtaRow, data: VmtaUpdate) -> VmtaRow:
+async def _changed(connection: AsyncConnection, row: VmtaRow, data: VmtaUpdate) -> VmtaRow:
     fields, values = Fields(), dict[str, Any]()
     if data.ip_address is not UNSET:
         values["ip_address"] = fields.read("ip_address", parse_source_address, data.ip_address)
@@ -181,6 +194,8 @@ def _changed(row: VmtaRow, data: VmtaUpdate) -> VmtaRow:
         values["ehlo_domain"] = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
     if data.proxy is not UNSET:
         values |= _proxy(data.proxy, fields)
+    if data.nodes is not UNSET:
+        values["nodes"] = await _nodes(connection, data.nodes, fields)
     fields.done()
     return msgspec.structs.replace(row, **values)
 
@@ -237,6 +252,7 @@ def shown_vmta(row: VmtaRow) -> Vmta:
         state=row.shown_state,
         version=row.version,
         proxy=_shown_proxy(row),
+        nodes=row.nodes,
         warmup=warmup.shown(row),
         pause=_shown_pause(row),
         updated_at=row.updated_at,

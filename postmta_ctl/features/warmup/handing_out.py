@@ -25,6 +25,7 @@ from postmta_ctl.features.live_data import node_folder
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.nodes.queries import NodeRow, all_nodes
 from postmta_ctl.features.nodes.service import OFFLINE_AFTER
+from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.features.warmup import count_queries, queries, ticket_queries
 from postmta_ctl.features.warmup.queries import Governed
 from postmta_ctl.system import System
@@ -89,7 +90,8 @@ def _issued(
                 node_id=row.id,
                 attempts=made[row.id],
                 ticket=tickets.get((row.id, vmta_id)),
-                is_online=_is_settled(row, now),
+                # One that has the address no more is counted with what it had, and gets nothing.
+                is_online=_is_settled(row, now) and _has(one.row, row.name),
             )
             for row in rows
         ]
@@ -115,6 +117,10 @@ def _day(one: Governed, delivered: dict[str, int], now: datetime) -> Day:
         limits={} if stands else {provider: progress.limit_at(provider) for provider in sorted(progress.limited)},
         delivered_at=delivered,
     )
+
+
+def _has(vmta: VmtaRow, node: str) -> bool:
+    return not vmta.nodes or node in vmta.nodes
 
 
 def _is_settled(row: NodeRow, now: datetime) -> bool:
@@ -182,7 +188,7 @@ def file_content(serial: int, governed: list[Governed], tickets: Mapping[str, Ti
             # The release that a node runs may not know yet.
             found[name] = {"free": True}
         elif ticket := tickets.get(one.row.id):
-            day = math.ceil(one.progress.allowance / max(1, node_count))
+            day = math.ceil(one.progress.allowance / max(1, len(one.row.nodes) or node_count))
             found[name] = {"serial": ticket.serial, "size": ticket.size, "day": day, "limits": ticket.limits}
     content = msgspec.json.encode({"serial": serial, "vmtas": found}, order="sorted")
     return msgspec.json.format(content, indent=1) + b"\n"

@@ -17,6 +17,7 @@ nodes = Table(
     Column("admin_url", String(500), nullable=False),
     Column("policy_dir", String(1000), nullable=False),
     Column("file_owner", String(63)),
+    Column("weight", Integer, nullable=False, default=1, comment="its share of the mail; 0: it gets none"),
     Column("ingest_token_digest", LargeBinary(32), nullable=False, unique=True),
     Column("sealed_ingest_token", LargeBinary, nullable=False),
     Column("sealed_admin_token", LargeBinary, nullable=False),

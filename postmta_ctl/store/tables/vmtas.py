@@ -21,6 +21,7 @@ vmtas = Table(
     Column("warmup", Json),
     Column("proxy_protocol", String(16), comment="haproxy or socks5: ip_address is then the proxy's; null: none"),
     Column("proxy_server", String(60), comment="ip:port"),
+    Column("nodes", Json, nullable=False, default=list, comment="names of those that have the address; empty: all"),
     Column("paused_at", Timestamp, comment="beside the state, so that warm-up and pauses do not write the same"),
     Column("paused_by", String(320)),
     Column("paused_reason", String(500)),

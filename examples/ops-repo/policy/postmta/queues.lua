@@ -14,7 +14,7 @@ function M.new(bundle)
 
   local function vmtas_of(pool)
     local vmtas = {}
-    for i, source in ipairs(bundle.pools[pool]) do
+    for i, source in ipairs(bundle.placement.sources(pool)) do
       vmtas[i] = source:match '^(.+)%.r%d+$'
     end
     return vmtas
@@ -42,7 +42,11 @@ function M.new(bundle)
   -- counted. Once in the ready queue it would fail with "no sources eligible" and be put back ever longer.
   function Q.pace(message)
     local known = bundle.tenants[message:get_meta 'tenant' or '']
-    if not known or not (known.rate or known.warming) or log_hook.is_record(message) then
+    if not known or log_hook.is_record(message) then
+      return
+    end
+    -- Of a pool that is warming on this node only, the other nodes' vMTAs are no way out.
+    if not (known.rate or known.warming or bundle.placement.is_warming(known.pool)) then
       return
     end
     -- An error here would orphan the message until the next restart.

@@ -142,6 +142,10 @@ function M.new(bundle)
     return tenant
   end
 
+  local function elsewhere_only(tenant)
+    return bundle.placement.elsewhere(tenants[tenant].pool)
+  end
+
   --- Mail that was submitted with a credential, or comes from a host that may relay: then the From domain says whose
   -- it is.
   function R.smtp(message, connection)
@@ -160,6 +164,10 @@ function M.new(bundle)
     local organization = domain.organization
     local asked, rid = headers.take(message), kumo.uuid.new_v7().hyphenated
     local tenant = tenant_of(organization, asked.vmta, domain.pool)
+    if elsewhere_only(tenant) then
+      -- Here it would wait until it expires. Mail of the control plane goes to the right node by itself.
+      kumo.reject(451, string.format('4.3.5 postmta-elsewhere: %s leaves from %s', tenant, elsewhere_only(tenant)))
+    end
     note(message, from, asked, connection)
     if is_suppressed(message, organization) then
       -- A refusal here would be one of all recipients. The record of the reception tells what became of this one.

@@ -197,6 +197,7 @@ def upgrade() -> None:
         sa.Column("admin_url", sa.String(length=500), nullable=False),
         sa.Column("policy_dir", sa.String(length=1000), nullable=False),
         sa.Column("file_owner", sa.String(length=63), nullable=True),
+        sa.Column("weight", sa.Integer(), nullable=False, comment="its share of the mail; 0: it gets none"),
         sa.Column("ingest_token_digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("sealed_ingest_token", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_admin_token", sa.LargeBinary(), nullable=False),
@@ -876,6 +877,7 @@ def upgrade() -> None:
             comment="haproxy or socks5: ip_address is then the proxy's; null: none",
         ),
         sa.Column("proxy_server", sa.String(length=60), nullable=True, comment="ip:port"),
+        sa.Column("nodes", types.Json(), nullable=False, comment="names of those that have the address; empty: all"),
         sa.Column(
             "paused_at",
             types.Timestamp(),
