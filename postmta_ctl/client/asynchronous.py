@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import httpx
 
 from postmta_ctl.client.calls import Awaiting, Call, Tagged
-from postmta_ctl.client.connection import TIMEOUT, USUAL, http_options
+from postmta_ctl.client.connection import TIMEOUT, USUAL, Patience, http_options
 from postmta_ctl.client.conversation import Conversation, converse
+from postmta_ctl.client.errors import UnreadableAnswer
 from postmta_ctl.client.groups.everything import Everything
 from postmta_ctl.client.retries import Retries
 
@@ -23,7 +24,7 @@ class AsyncClient(Everything[Awaiting]):
         base_url: Where the API is, such as ``https://mail.example.com``.
         api_key: An API key.
         access_token: Of a login, instead of a key.
-        timeout: Seconds to wait for the connection, and for each part of the answer.
+        timeout: Seconds to wait for the connection, and for each part of the answer, or an ``httpx.Timeout``.
         retries: When requests are made again.
         http: A connection to use instead of one of its own; it stays open.
     """
@@ -36,12 +37,13 @@ class AsyncClient(Everything[Awaiting]):
         api_key: str | None = None,
         *,
         access_token: str | None = None,
-        timeout: float = TIMEOUT,
+        timeout: Patience = TIMEOUT,
         retries: Retries = USUAL,
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._http = http or httpx.AsyncClient(**http_options(base_url, api_key, access_token, timeout))
         self._is_own, self._retries = http is None, retries
+        self._timeout: Patience | None = None
         super().__init__(self)
 
     async def run(self, call: Call[T]) -> Tagged[T]:
@@ -50,7 +52,7 @@ class AsyncClient(Everything[Awaiting]):
         Raises:
             ClientError: See ``client.errors``.
         """
-        conversation: Conversation[T] = converse(call, self._http, self._retries)
+        conversation: Conversation[T] = converse(call, self._http, self._retries, self._timeout)
         step = next(conversation)
         while True:
             try:
@@ -67,13 +69,21 @@ class AsyncClient(Everything[Awaiting]):
             return await self._http.send(step)
         except httpx.TransportError as error:
             return error
+        except httpx.DecodingError as error:
+            raise UnreadableAnswer(str(error)) from error
+
+    def with_options(self, *, timeout: Patience | None = None, retries: Retries | None = None) -> AsyncClient:
+        """The same client over the same connections, with other patience: for one call that takes long, say."""
+        other = AsyncClient(http=self._http, retries=retries or self._retries)
+        other._timeout = self._timeout if timeout is None else timeout
+        return other
 
     async def close(self) -> None:
         """Close the connections."""
         if self._is_own:
             await self._http.aclose()
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

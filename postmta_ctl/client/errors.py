@@ -17,6 +17,8 @@ ClientError
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from postmta_ctl.errors import FieldError
@@ -44,6 +46,11 @@ class NoAnswer(ClientError):
 class UnreadableAnswer(ClientError):
     """An answer that is none of this API's: a proxy's page, or that of another version."""
 
+    def __init__(self, words: str, *, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
+        """Of the answer, as far as there was one."""
+
 
 class ApiError(ClientError):
     """The API refused or failed."""
@@ -61,6 +68,11 @@ class ApiError(ClientError):
         """Quote it to whoever runs the service."""
         self.retry_after = retry_after
         """Seconds that the API asked to wait."""
+        self._problem = problem
+
+    def __reduce__(self) -> Any:
+        # An exception is made anew, in another process say, of its words; this one needs more.
+        return error_of, (self._problem, self.retry_after)
 
 
 class InvalidRequest(ApiError):

@@ -51,7 +51,10 @@ def _may_repeat(call: Call[Any], outcome: httpx.Response | httpx.TransportError)
     if isinstance(outcome, httpx.Response):
         if outcome.status_code == 429:
             return True
-        return outcome.status_code == 503 and (is_repeatable(call) or _code(outcome) in NOT_TAKEN)
+        if outcome.status_code == 503:
+            return is_repeatable(call) or _code(outcome) in NOT_TAKEN
+        # Of a proxy; where the API itself answers 502, it has tried.
+        return outcome.status_code in (502, 504) and _code(outcome) is None and is_repeatable(call)
     return isinstance(outcome, NOT_SENT) or is_repeatable(call)
 
 

@@ -150,6 +150,8 @@ def test_exit_statuses_are_those_of_the_page(tmp_path: Path) -> None:
     nobody = ["--api-url", "http://127.0.0.1:9", "--api-key", "x"]
     done = CliRunner().invoke(cli, ["domains", "add", "--domain", "example.com", *nobody])
     assert (done.exit_code, "127.0.0.1:9" in done.output) == (4, True)
+    addressless = CliRunner().invoke(cli, ["domains", "list", "--api-url", "mail.example.com"])
+    assert (addressless.exit_code, "must begin with http" in addressless.output) == (2, True)
     wrong = CliRunner().invoke(cli, ["vmtas", "add", "--name", "mx1", *nobody])
     assert (wrong.exit_code, "ip_address" in wrong.output) == (2, True)
     away = {"POSTMTA_DATABASE_URL": "postgresql+asyncpg://nobody@127.0.0.1:9/x", "POSTMTA_DATA_DIR": str(tmp_path)}

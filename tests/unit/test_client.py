@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import pickle
 from datetime import timedelta
 from types import NoneType
 from typing import Any, get_args, get_origin
@@ -14,7 +15,7 @@ import pytest
 from litestar import Litestar
 from standardwebhooks import Webhook
 
-from postmta_ctl.client import ApiError, Client, NoAnswer, NotGenuine, Retries, SendRequest
+from postmta_ctl.client import ApiError, AsyncClient, Client, NoAnswer, NotGenuine, Retries, SendRequest
 from postmta_ctl.client import errors as client_errors
 from postmta_ctl.client.calls import Call, listing, operation
 from postmta_ctl.client.groups.everything import Everything
@@ -153,6 +154,8 @@ def test_sending_is_repeated_under_one_key_whatever_happens() -> None:
             1,
         ),
         (httpx.Response(500, text="oops"), client_errors.UnreadableAnswer, 1),
+        (httpx.Response(502, text="of a proxy"), client_errors.ServerFailed, 1),
+        (httpx.Response(301, headers={"Location": "https://api.test/"}), client_errors.UnreadableAnswer, 1),
         (httpx.Response(200, text="<html>"), client_errors.UnreadableAnswer, 1),
     ],
 )
@@ -161,6 +164,44 @@ def test_what_is_not_safe_to_repeat_is_made_once(answer: Any, error: type[Except
     with pytest.raises(error):
         api.client().vmtas.pause("an-id")
     assert len(api.requests) == requests
+
+
+def test_what_is_safe_is_repeated_also_for_proxies_and_told_apart_from_what_the_api_says() -> None:
+    nothing = httpx.Response(200, json={"data": [], "next_cursor": None})
+    api = Receiver(httpx.Response(502, text="<h1>"), httpx.Response(504), httpx.ReadError("gone"), nothing)
+    assert list(api.client().domains.list()) == []
+    told = Receiver(httpx.Response(502, json=BUSY | {"status": 502, "code": "node_failed"}))
+    with pytest.raises(client_errors.ServerFailed, match="node_failed"):
+        list(told.client().domains.list())
+    # A DELETE that a proxy sent elsewhere was not done.
+    with pytest.raises(client_errors.UnreadableAnswer, match=r"redirected to https://api\.test/") as moved:
+        Receiver(httpx.Response(308, headers={"Location": "https://api.test/"})).client().domains.delete("an-id")
+    assert moved.value.status == 308
+
+
+def test_patience_may_differ_over_the_same_connections() -> None:
+    api = Receiver(httpx.ConnectError("refused"), httpx.Response(200, json={"data": [], "next_cursor": None}))
+    with api.client() as client:
+        hasty = client.with_options(timeout=1.5, retries=Retries(attempts=1))
+        with pytest.raises(NoAnswer):
+            list(hasty.domains.list())
+        hasty.close()
+        assert list(client.domains.list()) == []  # whose connections they are
+    assert [set(one.extensions["timeout"].values()) for one in api.requests] == [{1.5}, {5.0}]
+
+
+def test_what_cannot_work_is_said_at_once() -> None:
+    for wrong in ({"base_url": "mail.example.com"}, {"api_key": "k", "access_token": "t"}):
+        for kind in (Client, AsyncClient):
+            with pytest.raises(ValueError, match=r"must begin|give either"):
+                kind(**wrong)
+
+
+def test_errors_survive_the_way_between_processes() -> None:
+    problem = client_errors.Problem(status=429, code="rate_limited", detail="Slower.", request_id="r1")
+    again = pickle.loads(pickle.dumps(client_errors.error_of(problem, 3.0)))
+    assert (type(again), again.code, again.retry_after) == (client_errors.RateLimited, "rate_limited", 3.0)
+    assert "Slower. (request r1)" in str(again)
 
 
 def test_waits_grow_and_obey_the_api() -> None:

@@ -51,10 +51,15 @@ def connected(url: str, api_key: str | None) -> Iterator[Client]:
     """A client for one command, whose errors become lines and an exit status.
 
     Raises:
+        click.UsageError: The address is none.
         SystemExit: 1 when the API refuses, 4 when there is no answer, or none of this API.
     """
     try:
-        with Client(url, api_key, timeout=TIMEOUT) as client:
+        client = Client(url, api_key, timeout=TIMEOUT)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        with client:
             yield client
     except ApiError as error:
         click.echo(printable(f"postmta: {error}"), err=True)
