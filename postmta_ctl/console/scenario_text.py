@@ -54,10 +54,19 @@ def _ended(text: str) -> str:
     return f"{text.strip()}\n\n" if text.strip() else ""
 
 
+_WAYS = {
+    "api": "by API for {}",
+    "submission": "by submission for {}",
+    "smtp": "by SMTP",
+    "inbound": "from a stranger",
+}
+_MORE = ("vmta", "pool", "tag", "mx", "client", "mail_from", "came_before")
+
+
 def message(scenario: Scenario) -> str:
     """``news@acme.test to bob@gmail.com, by API for acme``."""
-    via = "by SMTP" if scenario.via == "smtp" else f"by API for {scenario.organization}"
-    more = [f"{name} {value}" for name in ("vmta", "pool", "tag", "mx") if (value := getattr(scenario, name))]
+    via = _WAYS[scenario.via].format(scenario.organization)
+    more = [f"{name.replace('_', ' ')} {value}" for name in _MORE if (value := getattr(scenario, name))]
     return ", ".join([f"{scenario.sender} to {scenario.to}", via, *more])
 
 

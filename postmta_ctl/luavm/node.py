@@ -54,6 +54,8 @@ class NodeRuntime:
         control: the node behind ``kumo.api``; not simulated unless given.
         validating: act as ``kumod --validate``.
         environ: the environment of the process; empty, never ours, unless given.
+        databases: a folder for the SQLite files that the policy opens, wherever it believes them to be; there unless
+            given.
         time_limit: seconds of computing time for one call into the policy; waiting does not count. ``TIME_LIMIT``
             unless given.
 
@@ -77,6 +79,7 @@ class NodeRuntime:
         validating: bool = False,
         environ: Mapping[str, str] | None = None,
         version: str = KUMOMTA_VERSION,
+        databases: Path | None = None,
         time_limit: float | None = None,
     ) -> None:
         self.root = root.absolute()
@@ -91,6 +94,7 @@ class NodeRuntime:
         self.environ = dict(environ or {})
         self.version = version
         self.time_limit = TIME_LIMIT if time_limit is None else time_limit
+        self._databases = databases
         self.epoch = 0
         self.validation_failed = False
         self.injected: list[Message] = []
@@ -103,6 +107,10 @@ class NodeRuntime:
         self._memo_caches: dict[str, tuple[dict[str, Any], MemoCache]] = {}
         self._pooled: tuple[Vm, float] | None = None
         self.forget_declarations()
+
+    def database(self, path: str) -> str:
+        """Where the SQLite file is that the policy calls so."""
+        return path if self._databases is None else str(self._databases / path.strip("/").replace("/", "-"))
 
     def forget_declarations(self) -> None:
         """Back to before ``pre_init``."""

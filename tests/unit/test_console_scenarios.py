@@ -53,6 +53,13 @@ def test_a_scenario_in_words() -> None:
     first, second = parse(FIRST + SECOND)
     assert scenario_text.message(first) == "news@acme.test to bob@gmail.com, by API for acme"
     assert scenario_text.message(second) == "a@other.test to bob@example.org, by SMTP"
+    submitted = SECOND.replace('via = "smtp"', 'via = "submission"\norganization = "acme"\nmail_from = "b@other.test"')
+    incoming = SECOND.replace('via = "smtp"', 'via = "inbound"\ncame_before = "10m"')
+    told = [scenario_text.message(one) for text in (submitted, incoming) for one in parse(text)]
+    assert told == [
+        "a@other.test to bob@example.org, by submission for acme, mail from b@other.test",
+        "a@other.test to bob@example.org, from a stranger, came before 10m",
+    ]
     assert scenario_text.expected(first.expect) == "vmtas mx1, mx2; per day mx1 500"
 
 

@@ -19,7 +19,7 @@ from postmta_ctl.features.nodes.release_files import put_release
 from postmta_ctl.features.policy import rehearsal_mail, rehearsal_records, rehearsal_settings
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
-from postmta_ctl.luavm import HttpRequest, HttpResponse, NodeRuntime, PolicyError
+from postmta_ctl.luavm import Clock, HttpRequest, HttpResponse, NodeRuntime, PolicyError
 
 RELEASE = 999_999
 """The number that the release has in the rehearsal; its answer to the probe must be this."""
@@ -62,7 +62,9 @@ def rehearse(folder: Path, contents: Contents, bundle: Bundle) -> Iterator[Findi
                 yield Finding(code=act.code, message=problem, where=act.where)
 
 
-def lay_out(folder: Path, contents: Contents, bundle: Bundle, domains: dict[str, str]) -> NodeRuntime:
+def lay_out(
+    folder: Path, contents: Contents, bundle: Bundle, domains: dict[str, str], clock: Clock | None = None
+) -> NodeRuntime:
     """A node that runs the bundle, not started yet.
 
     Args:
@@ -70,6 +72,7 @@ def lay_out(folder: Path, contents: Contents, bundle: Bundle, domains: dict[str,
         contents: What the bundle says.
         bundle: The policy.
         domains: Those that need their keys, as values.
+        clock: The node's; real time when absent.
     """
     write_node_files(folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=TOKEN)
     for name in domains.values():
@@ -79,7 +82,7 @@ def lay_out(folder: Path, contents: Contents, bundle: Bundle, domains: dict[str,
             path.write_bytes(stand_in_key(key.algorithm))
     _hand_out_tickets(folder, contents)
     switch_release(folder, put_release(folder, RELEASE, bundle))
-    return NodeRuntime(folder, policy_dir=folder, launcher=True, http=_unavailable)
+    return NodeRuntime(folder, policy_dir=folder, launcher=True, http=_unavailable, clock=clock, databases=folder)
 
 
 def _hand_out_tickets(folder: Path, contents: Contents) -> None:

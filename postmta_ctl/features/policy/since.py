@@ -15,7 +15,7 @@ from postmta_ctl.features.policy.prover import fingerprint
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
 from postmta_ctl.features.policy.rehearsal import SENDERS
 from postmta_ctl.features.policy.scenarios.format import ScenarioError, parse
-from postmta_ctl.features.policy.scenarios.journey import domain_of
+from postmta_ctl.features.policy.scenarios.journey import domains_of
 from postmta_ctl.luavm.tables import read_table
 
 _TENANTS = "generated/tenants.lua"
@@ -71,7 +71,7 @@ async def find(
 
 def _of_scenarios(text: str) -> list[str]:
     try:
-        return [domain_of(scenario) for scenario in parse(text)]
+        return [domain for scenario in parse(text) for domain in domains_of(scenario)]
     except ScenarioError:
         # The proof says so.
         return []

@@ -48,5 +48,7 @@ class SqliteConn(Userdata):
 
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
-    "sqlite.open": lambda _vm, path, timeout: SqliteConn(path, (500 if timeout is None else timeout) / 1000),
+    "sqlite.open": lambda vm, path, timeout: SqliteConn(
+        vm.node.database(path), (500 if timeout is None else timeout) / 1000
+    ),
 }

@@ -12,6 +12,7 @@ from postmta_ctl.compiler.names import parse_source, tenant_name
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import CLIENT
 from postmta_ctl.features.policy.scenarios.format import Scenario
+from postmta_ctl.features.policy.scenarios.sessions import Stage, come_in, submit
 from postmta_ctl.luavm import ConnectionMeta, EgressPathConfig, Message, QueueConfig, Vm
 from postmta_ctl.luavm.formats import ThrottleSpec, parse_throttle
 
@@ -28,32 +29,43 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     per_day: dict[str, int | Literal["warm-up"] | None] = {}
     """None: there is no limit."""
     signed_by: tuple[str, ...] = ()
+    reports: bool = False
     hosts: tuple[str, ...] = ()
     retry_interval: str | None = None
     max_age: str | None = None
 
 
-def travel(vm: Vm, contents: Contents, scenario: Scenario, number: int) -> Outcome:
+def travel(stage: Stage, scenario: Scenario, number: int) -> Outcome:
     """Send the message of a scenario.
 
     Args:
-        vm: The policy, started, with the keys of the From domain.
-        contents: Its tables.
+        stage: The policy, started, with the keys of the From domain.
         scenario: Which message.
         number: Of the message among those that this node gets.
 
     Raises:
         PolicyError: The policy fails.
     """
-    message = _message(scenario, contents, number)
+    message = _message(scenario, stage.contents, number)
+    refused = _hand_in(stage, scenario, message)
+    if refused is not None:
+        return Outcome(refused=refused)
+    if scenario.via == "inbound" and message.recipients[0].domain.lower() == stage.contents.installation.bounce_domain:
+        return Outcome(reports=True)
+    return _on_its_way(stage.vm, stage.contents, scenario, message)
+
+
+def _hand_in(stage: Stage, scenario: Scenario, message: Message) -> str | None:
+    if scenario.via == "submission":
+        return submit(stage, scenario, message)
+    if scenario.via == "inbound":
+        return come_in(stage, scenario, message)
     if scenario.via == "api":
-        answer = vm.http_message_generated(message)
+        answer = stage.vm.http_message_generated(message)
     else:
-        vm.fire("smtp_server_data", message, ConnectionMeta())
-        answer = vm.smtp_server_message_received(message, ConnectionMeta({"received_from": CLIENT}))
-    if answer is not None:
-        return Outcome(refused=str(answer))
-    return _on_its_way(vm, contents, scenario, message)
+        stage.vm.fire("smtp_server_data", message, ConnectionMeta())
+        answer = stage.vm.smtp_server_message_received(message, ConnectionMeta({"received_from": CLIENT}))
+    return None if answer is None else str(answer)
 
 
 def _message(scenario: Scenario, contents: Contents, number: int) -> Message:
@@ -68,11 +80,12 @@ def _message(scenario: Scenario, contents: Contents, number: int) -> Message:
     if scenario.via == "api":
         extra = {"tenant": _tenant(scenario, contents), "rid": f"scenario-{number}", "campaign": scenario.tag}
         meta["extra"] = {name: value for name, value in extra.items() if value is not None}
-    else:
+    elif scenario.via != "inbound":
         asked = (("X-PostMTA-Vmta", scenario.vmta), ("X-PostMTA-Tag", scenario.tag))
         fields += [f"{name}: {value}" for name, value in asked if value is not None]
     data = "\r\n".join([*fields, "", "Hello", ""]).encode()
-    return Message(f"scenario-{number}", scenario.sender, [scenario.to], data, meta)
+    sender = scenario.sender if scenario.mail_from is None else scenario.mail_from
+    return Message(f"scenario-{number}", sender, [scenario.to], data, meta)
 
 
 def _tenant(scenario: Scenario, contents: Contents) -> str:
@@ -80,13 +93,13 @@ def _tenant(scenario: Scenario, contents: Contents) -> str:
     organization = scenario.organization or ""
     if scenario.vmta or scenario.pool:
         return tenant_name(organization, scenario.vmta, scenario.pool)
-    domain = contents.domains.get(domain_of(scenario))
+    domain = contents.domains.get(domains_of(scenario)[0])
     return domain.pool if domain and domain.pool and domain.organization == organization else organization
 
 
-def domain_of(scenario: Scenario) -> str:
-    """The domain of the From field."""
-    return scenario.sender.rpartition("@")[2].lower()
+def domains_of(scenario: Scenario) -> list[str]:
+    """The domains of the From field and of the envelope's sender."""
+    return [address.rpartition("@")[2].lower() for address in (scenario.sender, scenario.mail_from) if address]
 
 
 def _on_its_way(vm: Vm, contents: Contents, scenario: Scenario, message: Message) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,8 +15,9 @@ from postmta_ctl.compiler.check import Finding
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal import lay_out
 from postmta_ctl.features.policy.scenarios.format import Expectation, Scenario
-from postmta_ctl.features.policy.scenarios.journey import Outcome, domain_of, travel
-from postmta_ctl.luavm import PolicyError
+from postmta_ctl.features.policy.scenarios.journey import Outcome, domains_of, travel
+from postmta_ctl.features.policy.scenarios.sessions import Stage
+from postmta_ctl.luavm import ManualClock, PolicyError
 
 _IN_ANY_ORDER = ("vmtas", "signed_by")
 
@@ -24,16 +26,19 @@ def judge(scenarios: Sequence[Scenario], contents: Contents, bundle: Bundle) -> 
     """Where the policy does something else, with what was expected and what came of it."""
     if not scenarios:
         return []
-    senders = {domain: domain for each in scenarios if (domain := domain_of(each)) in contents.domains}
+    senders = {domain: domain for each in scenarios for domain in domains_of(each) if domain in contents.domains}
     findings: list[Finding] = []
-    with TemporaryDirectory(prefix="postmta-scenarios-") as folder:
+    clock = ManualClock(datetime.now(UTC))
+    with TemporaryDirectory(prefix="postmta-scenarios-") as name:
+        folder = Path(name)
         try:
-            vm = lay_out(Path(folder), contents, bundle, senders).start()
+            vm = lay_out(folder, contents, bundle, senders, clock).start()
         except PolicyError as error:
             return [Finding(code="scenario-failed", message=str(error), where="start")]
+        stage = Stage(vm, contents, folder, clock)
         for number, scenario in enumerate(scenarios, 1):
             try:
-                problems = list(_compare(scenario.expect, travel(vm, contents, scenario, number)))
+                problems = list(_compare(scenario.expect, travel(stage, scenario, number)))
             except PolicyError as error:
                 problems = [f"the policy fails: {error}"]
             where = f"scenario {scenario.name}"
