@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
+
+from tests.loops import another_loop
 
 
 @contextmanager
 def balanced(ports: list[int]) -> Iterator[str]:
     """Yields the URL; each connection goes to the next of these ports on loopback that takes it."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     turns = count()
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -31,8 +29,6 @@ def balanced(ports: list[int]) -> Iterator[str]:
         finally:
             writer.close()
 
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, "127.0.0.1", 0), loop).result(10)
-
     async def end() -> None:
         server.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -40,13 +36,12 @@ def balanced(ports: list[int]) -> Iterator[str]:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+    with another_loop() as run:
+        server = run(asyncio.start_server(serve, "127.0.0.1", 0))
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            run(end())
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

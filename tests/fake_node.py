@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from aiohttp import web
 
 from postmta_ctl.compiler.bundle import read_manifest
 from postmta_ctl.compiler.node_files import current_release
+from tests.loops import another_loop
 
 
 @dataclass
@@ -46,17 +45,12 @@ class FakeNode:
     @contextmanager
     def serving(self) -> Iterator[FakeNode]:
         """Serve while the block lasts, from a thread of its own; served again, it is at the same port."""
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, daemon=True)
-        thread.start()
-        runner = asyncio.run_coroutine_threadsafe(self._start(), loop).result(10)
-        try:
-            yield self
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
-            loop.close()
+        with another_loop() as run:
+            runner = run(self._start())
+            try:
+                yield self
+            finally:
+                run(runner.cleanup())
 
     async def _start(self) -> web.AppRunner:
         app = web.Application()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from aiohttp import web
 
 from postmta_ctl.compiler.bundle import Bundle, read_manifest
 from postmta_ctl.compiler.node_files import current_release
+from tests.loops import another_loop
 from tests.serving import Service
 
 
@@ -35,17 +34,12 @@ class Meddler:
 
     @contextmanager
     def serving(self) -> Iterator[Meddler]:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, daemon=True)
-        thread.start()
-        runner = asyncio.run_coroutine_threadsafe(self._start(), loop).result(10)
-        try:
-            yield self
-        finally:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
-            loop.close()
+        with another_loop() as run:
+            runner = run(self._start())
+            try:
+                yield self
+            finally:
+                run(runner.cleanup())
 
     async def _start(self) -> web.AppRunner:
         app = web.Application()
