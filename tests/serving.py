@@ -64,6 +64,10 @@ class Service:
         self.begin()
         self.wait_until_up()
 
+    def configure(self, **settings: str) -> None:
+        """Change settings from the next start on."""
+        self._environment |= settings
+
     def begin(self) -> None:
         """Start it without waiting until it answers."""
         with self.log.open("ab") as output:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,28 @@ from tests.serving import EMAIL, PASSWORD, Service
 
 WIDTHS = {"wide": (1440, 900), "narrow": (360, 740)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SCENARIOS = """\
+[[scenario]]
+name = "newsletters leave by both vMTAs, signed twice"
+organization = "sender"
+from = "news@sender.test"
+to = "bob@gmail.com"
+
+[scenario.expect]
+vmtas = ["mx1", "mx2"]
+signed_by = ["pmta", "pmta-ed25519"]
+
+[[scenario]]
+name = "nobody sends for a domain that is not here"
+via = "smtp"
+from = "eve@elsewhere.test"
+to = "bob@gmail.com"
+
+[scenario.expect]
+refused = "550"
+"""
+_ID = re.compile(r"[0-9a-f-]{36}|(?<=/)\d+")
+_CHECKS = (Path(__file__).parent / "checks.js").read_text(encoding="utf-8")
 
 
 def missing() -> str | None:
@@ -74,6 +97,12 @@ class Person:
         """Whether the page is wider than its window."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
+    def problems(self) -> list[str]:
+        """What is wrong with the page for people who use the keyboard, or see less; and whether it overflows."""
+        self.page.keyboard.press("Tab")
+        found: list[str] = self.page.evaluate(_CHECKS)
+        return found + ["it is wider than the window"] * self.overflows()
+
     def settled(self) -> None:
         """Wait until the parts of the page are there."""
         expect(self.page.locator(".waiting, .htmx-request")).to_have_count(0, timeout=15_000)
@@ -98,11 +127,46 @@ def photograph(browser: Browser, url: str, pages: dict[str, str], folder: Path) 
             person.settled()
             for scheme in SCHEMES:
                 person.page.emulate_media(color_scheme=scheme)
+                wrong += [f"{name} {width} {scheme}: {one}" for one in person.problems()]
                 person.page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", animations="disabled")
-            wrong += [f"{name} {width}: it is wider than the window"] * person.overflows()
         wrong += person.complaints
         person.context.close()
     return wrong
+
+
+def led_to(browser: Browser, url: str, pages: Iterable[str]) -> dict[str, str]:
+    """A path for each kind of page that the given ones lead to, and those in turn: by what it is without its ids."""
+    person, found, waiting = Person(browser, url), dict[str, str](), [*pages]
+    person.log_in()
+    while waiting:
+        path = waiting.pop()
+        kind = _ID.sub("*", path.partition("?")[0])
+        if kind in found:
+            continue
+        found[kind] = path
+        person.page.goto(path)
+        person.settled()
+        links: list[str] = person.page.eval_on_selector_all(
+            "main a:not([download])", "all => all.map((one) => one.getAttribute('href').split('#')[0])"
+        )
+        waiting += [one for one in links if one.startswith("/console")]
+    person.context.close()
+    return found
+
+
+def inspect(
+    browser: Browser, url: str, pages: Iterable[str], width: str, scheme: Literal["light", "dark"]
+) -> list[str]:
+    """What is wrong with any of the pages at this width and in this theme."""
+    person = Person(browser, url, width, scheme)
+    person.log_in()
+    wrong = []
+    for path in pages:
+        person.page.goto(path)
+        person.settled()
+        wrong += [f"{path} {width} {scheme}: {one}" for one in person.problems()]
+    person.context.close()
+    return wrong + person.complaints
 
 
 def stage(service: Service) -> dict[str, str]:
@@ -121,6 +185,13 @@ def stage(service: Service) -> dict[str, str]:
     ]
     service.wait_for_status(sent[3], "bounced")
     service.wait_for_status(sent[-1], "delivered")
+    members = [{"vmta": "mx1", "weight": 3}, {"vmta": "mx2"}]
+    body = {"name": "newsletters", "members": members, "domains": ["sender.test"]}
+    pool = service.call("POST", "/api/v1/pools", body)
+    limits = {"connection_limit": 3, "max_message_rate": "100/min"}
+    shaping = {"kind": "domain", "target": "example.org", "limits": limits, "note": "agreed with their postmaster"}
+    rule = service.call("POST", "/api/v1/shaping", shaping)
+    service.call("PUT", "/api/v1/policy/scenarios", {"toml": SCENARIOS})
     held = "spring:sender@gmail.com"
     service.call("POST", f"/api/v1/queues/{held}/hold", {"reason": "the receiver asked us to wait until Monday"})
     [warming, *_] = service.call("GET", "/api/v1/vmtas")["data"]
@@ -132,5 +203,9 @@ def stage(service: Service) -> dict[str, str]:
         "domain": f"/console/domains/{verified['id']}",
         "domain-pending": f"/console/domains/{pending['id']}",
         "vmta": vmta,
+        "pool": f"/console/pools/{pool['id']}",
+        "shaping-rule": f"/console/shaping/{rule['id']}",
+        "shaping-destination": "/console/shaping/destination?sender=sender.test&to=gmail.com",
+        "scenario": "/console/policy/scenarios/0",
         "vmta-warmup": f"{vmta}/warmup?schedule=standard&volume=20000",
     }

@@ -15,7 +15,7 @@ pytest.importorskip("playwright", reason="playwright is not installed (the extra
 from playwright.sync_api import Browser, expect
 
 from tests.browser.screenshots import pages
-from tests.browser.support import Person, chromium, missing, photograph, stage
+from tests.browser.support import Person, chromium, inspect, led_to, missing, photograph, stage
 from tests.serving import EMAIL, PASSWORD, Service
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -214,13 +214,17 @@ def test_it_is_used_by_keyboard_and_without_a_wide_window(browser: Browser, serv
     person.context.close()
 
 
-def test_every_page_is_as_wide_as_its_window_and_complains_of_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_every_page_can_be_used_by_everybody_and_complains_of_nothing(browser: Browser, tmp_path: Path) -> None:
     service = Service(tmp_path, {"POSTMTA_RATE_LIMIT_ADDRESS": "0"})
     try:
         service.start()
         service.register()
         shown = pages(stage(service))
         assert photograph(browser, service.url, shown, PICTURES) == []
+        beyond = sorted({*led_to(browser, service.url, shown.values()).values()} - {*shown.values()})
+        assert len(beyond) > 20
+        assert inspect(browser, service.url, beyond, "wide", "light") == []
+        assert inspect(browser, service.url, beyond, "narrow", "dark") == []
     finally:
         service.close()
     assert len({re.sub(r"-(wide|narrow)-\w+$", "", one.stem) for one in PICTURES.iterdir()}) >= len(shown)
