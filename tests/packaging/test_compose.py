@@ -121,6 +121,41 @@ def test_commands_are_ours(words: str) -> None:
     assert parsed(words.replace("%i", "api").split())
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_installing_as_a_service_gives_each_role_its_settings(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
+    (block,) = (one for one in re.findall(r"```console\n(.*?)```", page, re.DOTALL) if "systemctl enable" in one)
+    (toml,) = (one for one in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "named by POSTMTA_CONFIG" in one)
+    etc, units = tmp_path / "etc", tmp_path / "units"
+    etc.mkdir()
+    units.mkdir()
+    (etc / "postmta.toml").write_text(toml, encoding="utf-8")
+    script = re.sub(r"^# ", "", block, flags=re.MULTILINE)
+    script = script.replace("/etc/postmta", str(etc)).replace("/etc/systemd/system", str(units))
+    told = subprocess.run(
+        ["bash", "-euc", f"systemctl() {{ echo $*; }}\n{script}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    started = re.findall(r"postmta@(\w+)", told.stdout)
+    assert parse_roles(",".join(started)) == ALL_ROLES
+    assert {one.name for one in units.iterdir()} == {"postmta.target", "postmta@.service"}
+    shared = dict(line.split("=", 1) for line in (etc / "postmta.env").read_text().splitlines())
+    assert (etc / "postmta.env").stat().st_mode & 0o077 == 0
+    ports = {}
+    for role in started:
+        own = dict(line.split("=", 1) for line in (etc / f"{role}.env").read_text().splitlines())
+        settings = load(shared | own | {"POSTMTA_ROLES": role})
+        assert settings.database.startswith("postgresql+asyncpg://")
+        ports[role] = settings.port
+    assert len(set(ports.values())) == len(ports)
+    assert settings.ingest_url == f"http://127.0.0.1:{ports['ingest']}"
+
+
+def test_every_example_is_named_in_the_list_of_examples() -> None:
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    there = {one.name for one in (ROOT / "examples").iterdir() if one.is_dir()}
+    assert set(re.findall(r"^\| \[(\S+)\]", page, re.MULTILINE)) == there
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_units_are_what_systemd_takes(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
