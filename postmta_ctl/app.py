@@ -21,6 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from postmta_ctl import web
 from postmta_ctl.api import routes_of
+from postmta_ctl.bodies import Bodies
 from postmta_ctl.clients.clamd import ClamdClient
 from postmta_ctl.clients.dns import Resolver, SystemResolver, parse_resolver
 from postmta_ctl.clients.engines import AntivirusEngine, SpamEngine
@@ -177,6 +178,7 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         logging_config=None,
     )
     app.state.system = system or create_system(settings)
+    app.asgi_handler = Bodies(app.asgi_handler, limit=settings.body_octets, largest=settings.max_body_bytes)
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
     app.asgi_handler = RequestId(app.asgi_handler)
     if Role.API in roles:

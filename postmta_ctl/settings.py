@@ -135,6 +135,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     (``outbox_full``) and ``Retry-After`` until some have gone; checked every two seconds. 0: any number."""
     waiting_requests: int = 1000
     """Requests to send that may wait for the database at one time; more are answered with 503 (``busy``)."""
+    relay_octets: int = 32 * 1024 * 1024
+    """Octets of messages that a relay has on their way to nodes at a time, whatever the backlog. In memory they take
+    about three times as many; a larger message goes alone."""
+    body_octets: int = 256 * 1024 * 1024
+    """Octets of request bodies above 64 KiB that are taken in at a time, from the first octet to the answer; for more
+    requests are answered with 503 (``busy``) before their body is read, and come again."""
     relay_lease_seconds: float = 90.0
     """How long mail waits that the relay had in hand when it was killed. A node may take a minute to send again the
     records that tell what it had taken by then; with less, a message is sent twice if the node was restarted too."""

@@ -86,12 +86,16 @@ def pack(items: Iterable[InjectItem], *, max_recipients: int = 100, max_bytes: i
     No request is longer than ``max_bytes`` unless a single item is: that one goes alone, for the node to judge. (A
     node takes 2 MiB unless its ``request_body_limit`` says otherwise.)
     """
-    return [
-        call
-        for group in _groups(map(_filled, items))
-        for distinct in _rounds(group)
-        for call in _calls(distinct, max_recipients, max_bytes)
-    ]
+    return list(packed(items, max_recipients=max_recipients, max_bytes=max_bytes))
+
+
+def packed(
+    items: Iterable[InjectItem], *, max_recipients: int = 100, max_bytes: int = 1_000_000
+) -> Iterator[InjectCall]:
+    """The same, one request after another: what was sent need not be kept while the next one is made."""
+    for group in _groups(map(_filled, items)):
+        for distinct in _rounds(group):
+            yield from _calls(distinct, max_recipients, max_bytes)
 
 
 class _Filled(NamedTuple):

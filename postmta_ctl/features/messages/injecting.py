@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from postmta_ctl.clients.kumod import NodeAddress
-from postmta_ctl.core.inject import InjectCall, InjectItem, pack
+from postmta_ctl.core.inject import InjectCall, InjectItem, packed
 from postmta_ctl.core.inject_answer import DECLINED, Outcome, Result, read_answer, unanswered
 from postmta_ctl.core.tracking import Tracker
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
@@ -17,8 +17,13 @@ from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.node_choice import Choice
 from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.tracking.service import tracker
+from postmta_ctl.octets import Octets
 from postmta_ctl.system import System
 
+PART_OCTETS = 1_000_000
+"""Of messages whose requests are made together, before the next ones are: about a request's worth."""
+_HEADERS = 500
+"""Octets of a recipient, roughly, beside its bodies."""
 CALLS_PER_NODE = 8
 """Requests in flight to one node at a time. It works one off after the other; more would only wait there."""
 
@@ -52,35 +57,33 @@ class _Turn:
         self._system, self._choice = system, choice
         self._held = {one.recipient_id: one for one in held}
         self._sender, self._links = f"b@{system.settings.bounces}", tracker(system)
+        self._octets = Octets(system.settings.relay_octets)
         self._limits: Mapping[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(CALLS_PER_NODE))
 
     def tasks(self, name: str, held: Sequence[Leased]) -> Iterator[asyncio.Task[list[Attempt]]]:
-        """A task for each request, and one for all those of a message with attachments."""
+        """A task for each part of what may share requests, and one for each message with attachments."""
         together: dict[frozenset[str] | None, list[Leased]] = {}
         for one in held:
             if not one.alone and not one.content.attachments:
                 # What another node could not take either does not keep the rest from going there.
                 together.setdefault(self._choice.allowed(one.tenant), []).append(one)
         for some in together.values():
-            for call in pack(map(self._item, some)):
-                yield asyncio.create_task(self._give_all(name, [call]))
+            for part in parts(some):
+                yield asyncio.create_task(self._give_all(name, part))
         apart: dict[str, list[Leased]] = {}
         for one in held:
             if one.alone or one.content.attachments:
                 apart.setdefault(one.recipient_id if one.alone else one.message_id, []).append(one)
         for some in apart.values():
-            yield asyncio.create_task(self._give_all(name, self._calls(some)))
-
-    def _calls(self, held: Sequence[Leased]) -> Iterator[InjectCall]:
-        # Not before it is their turn: attachments are large.
-        yield from pack(map(self._item, held))
+            yield asyncio.create_task(self._give_all(name, some))
 
     def _item(self, one: Leased) -> InjectItem:
         return relay_item(one, self._sender, self._links)
 
-    async def _give_all(self, name: str, calls: Iterable[InjectCall]) -> list[Attempt]:
-        async with self._limits[name]:
-            return [await self._give(name, call) for call in calls]
+    async def _give_all(self, name: str, held: Sequence[Leased]) -> list[Attempt]:
+        async with self._limits[name], self._octets.lent(sum(octets_of(held))):
+            # Made only now, and one after another.
+            return [await self._give(name, call) for call in packed(map(self._item, held))]
 
     async def _give(self, name: str, call: InjectCall) -> Attempt:
         """To the node, and as long as nodes decline, to others."""
@@ -117,6 +120,33 @@ class _Turn:
         (troubles.note if was_declined else troubles.forget)(node.name)
         outcomes = read_answer(call, status, body)
         return Attempt(node=node.name, outcomes=outcomes, was_judged=status == 200, was_declined=was_declined)
+
+
+def parts(held: Iterable[Leased]) -> Iterator[list[Leased]]:
+    """In their order, each part no larger than ``PART_OCTETS``, or of a single recipient."""
+    found: list[Leased] = []
+    size = 0
+    rows = list(held)
+    for one, octets in zip(rows, octets_of(rows), strict=True):
+        if found and size + octets > PART_OCTETS:
+            yield found
+            found, size = [], 0
+        found.append(one)
+        size += octets
+    if found:
+        yield found
+
+
+def octets_of(held: Iterable[Leased]) -> Iterator[int]:
+    """What each takes of memory: its message, if it is the first of it, and whatever is made for the recipient."""
+    known: set[str] = set()
+    for one in held:
+        content = one.content
+        octets = len(content.html or "") if one.track_opens or one.track_clicks else 0
+        if one.message_id not in known:
+            known.add(one.message_id)
+            octets += len(content.text or "") + len(content.html or "") + sum(len(a.data) for a in content.attachments)
+        yield octets + _HEADERS
 
 
 def may_be_there(one: Leased) -> bool:

@@ -128,7 +128,7 @@ async def _lease(system: System, connection: AsyncConnection, choice: Choice) ->
         connection,
         now,
         limit=TURN,
-        octets=TURN_OCTETS,
+        octets=min(TURN_OCTETS, system.settings.relay_octets),
         lifetime=timedelta(seconds=system.settings.relay_lease_seconds),
         owner=OWNER,
         choose=choice.choose,
