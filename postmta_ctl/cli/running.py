@@ -60,6 +60,7 @@ def with_system(
             await system.kumod.close()
             if system.spam is not None:
                 await system.spam.close()
+            await system.limiter.close()
             await system.db.close()
 
     shown = steps_of(what, steps) if steps else working(what) if what else nullcontext()

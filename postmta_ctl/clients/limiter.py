@@ -23,6 +23,10 @@ class Limiter(Protocol):
         """Undo one :meth:`take`."""
         ...
 
+    async def trouble(self) -> str | None:
+        """Why the buckets are not shared as they should be; None when all is well."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...
@@ -55,6 +59,10 @@ class MemoryLimiter:
         for bucket in buckets:
             if bucket.key in self._full_at:
                 self._full_at[bucket.key] -= bucket.limit.interval
+
+    async def trouble(self) -> str | None:
+        """There is none: nobody else is needed."""
+        return None
 
     async def close(self) -> None:
         """There is nothing to let go of."""

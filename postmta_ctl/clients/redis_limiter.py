@@ -82,6 +82,14 @@ class RedisLimiter:
         except RedisError:
             await self._alone.give_back(buckets)
 
+    async def trouble(self) -> str | None:
+        """What went wrong when Redis was asked for its time; None when it answered."""
+        try:
+            await self._redis.time()
+        except RedisError as error:
+            return str(error)
+        return None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()

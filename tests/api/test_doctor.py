@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from postmta_ctl.clients.kumod import KumodClient
+from postmta_ctl.clients.redis_limiter import RedisLimiter
 from postmta_ctl.clients.rspamd import RspamdClient
 from postmta_ctl.features.doctor import database, installation, outgoing, service
 from postmta_ctl.features.doctor.findings import Finding, worst
@@ -165,6 +166,11 @@ async def test_engines_that_are_configured_are_asked(here: System, node: FakeNod
     assert await errors(away) == {("engine", "rspamd")}
     assert away.spam is not None
     await away.spam.close()
+    shared = msgspec.structs.replace(here.settings, redis_url="redis://127.0.0.1:9/0")
+    alone = replace(here, settings=shared, limiter=RedisLimiter(shared.redis_url))
+    (redis,) = (one for one in await examine(alone) if one.check == "engine")
+    assert (redis.subject, redis.level, "each process counts" in redis.todo) == ("redis", "warning", True)
+    await alone.limiter.close()
 
 
 async def test_port_25_is_tried_for_real() -> None:
