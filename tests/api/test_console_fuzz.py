@@ -16,12 +16,13 @@ WEIRD = ("x" * 3000, "\0", "9" * 40, "é\u2028<b>%\n😀", "0193a5b2-7c40-7000-8
 # fmt: off
 QUERY = (
     "queue", "cursor", "sort", "held", "domain", "to", "tag", "status", "id", "limit", "period", "next",
-    "invitation", "provider", "format", "from", "v",
+    "invitation", "provider", "format", "from", "v", "sender", "organization", "target",
 )
 FORM = (
     "queue", "reason", "for", "to", "from", "text", "subject", "tags", "once", "digest", "canary", "minutes", "name",
     "admin_url", "policy_dir", "domain", "domain_id", "ip_address", "ehlo_domain", "email", "password",
-    "organization", "until", "schedule", "url", "events", "type", "amount", "percent",
+    "organization", "until", "schedule", "url", "events", "type", "amount", "percent", "members", "domains", "default",
+    "version", "toml", "kind", "target", "connection_limit", "max_message_rate", "note",
 )
 # fmt: on
 BODIES = (

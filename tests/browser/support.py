@@ -209,3 +209,24 @@ def stage(service: Service) -> dict[str, str]:
         "scenario": "/console/policy/scenarios/0",
         "vmta-warmup": f"{vmta}/warmup?schedule=standard&volume=20000",
     }
+
+
+def lengthen(service: Service) -> list[str]:
+    """Things with names as long as may be, and without blanks; the pages that show them."""
+    label, address = "v" * 63, f"{'l' * 64}@{'d' * 63}.{'e' * 63}.{'f' * 57}.org"
+    host, noun = f"{'a' * 63}.{'b' * 63}.sender.test", "n" * 100
+    vmta = {"name": label, "ip_address": "192.0.2.99", "ehlo_domain": host}
+    rule = {"kind": "domain", "target": host, "limits": {"connection_limit": 3}, "note": "n" * 500}
+    made = {
+        "vmtas": vmta,
+        "pools": {"name": label, "members": [{"vmta": label}], "domains": [host]},
+        "shaping": rule,
+        "templates": {"name": noun, "subject": "S" * 300, "text": noun, "html": f"<p>{noun}</p>"},
+        "webhooks": {"url": f"https://hooks.example.com/{noun * 4}", "events": ["message.bounced"]},
+        "domains": {"domain": host},
+    }
+    paths = [f"/console/messages/{service.send(address, subject='S' * 300, tags=['t' * 60])}"]
+    for name, body in made.items():
+        found = service.call("POST", f"/api/v1/{name}", body)
+        paths.append(f"/console/{name}/{found.get('webhook', found)['id']}")
+    return [*paths, *(f"/console/{name}" for name in made), "/console/messages", f"{paths[1]}/delete"]
