@@ -2,6 +2,7 @@
 
 local kumo = require 'kumo'
 local log_hook = require 'postmta.log_hook'
+local tsa_follow = require 'postmta.tsa_follow'
 
 local M = {}
 
@@ -17,6 +18,7 @@ function M.new(bundle)
       -- A waiting message is looked at every minute, and each look makes such a record; the local log has them.
       per_record = { Delayed = { enable = false } },
     }
+    bundle.tsa_hook.declare()
     -- The defaults (128 sources, 1024 keys) would make a large installation look everything up again and again.
     kumo.set_lruttl_cache_capacity('egress_source_pools', 16384)
     kumo.set_lruttl_cache_capacity('egress_source_sources', 16384)
@@ -47,6 +49,9 @@ function M.new(bundle)
     }
     if #storage.bounce_classifier_files > 0 then
       kumo.configure_bounce_classifier { files = storage.bounce_classifier_files }
+    end
+    for _, url in ipairs(bundle.tsa.urls) do
+      kumo.spawn_task { event_name = tsa_follow.EVENT, args = { url } }
     end
     for _, options in ipairs(listeners.http) do
       kumo.start_http_listener(options)

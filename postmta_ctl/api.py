@@ -40,6 +40,7 @@ from postmta_ctl.features.suppressions.routes import router as suppressions
 from postmta_ctl.features.suppressions.unsubscribe_routes import router as unsubscribe
 from postmta_ctl.features.templates.routes import router as templates
 from postmta_ctl.features.tracking.routes import router as tracking
+from postmta_ctl.features.tsa.routes import router as tsa
 from postmta_ctl.features.users.routes import router as users
 from postmta_ctl.features.vmtas.routes import router as vmtas
 from postmta_ctl.features.warmup.routes import router as warmup
@@ -65,6 +66,7 @@ API: list[ControllerRouterHandler] = [
     ips,
     pools,
     shaping,
+    tsa,
     messages,
     sendgrid,
     queues,

@@ -44,6 +44,7 @@ PLACES = {
     "pools": Where(f"{_API}:pools", "Named pools of vMTAs."),
     "ips": Where(f"{_API}:ips", "The installation's addresses, and who may send from them."),
     "shaping": Where(f"{_API}:shaping", "How much is sent to a provider or a domain at once."),
+    "automation": Where(f"{_API}:automation", "What TSA daemons do upon answers of providers."),
     "webhooks": Where(f"{_API}:webhooks", "Endpoints that are told of events, and what they were told."),
     "analytics": Where(f"{_API}:analytics", "What became of the mail, in figures."),
     "security": Where(

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import msgspec
 
-from postmta_ctl.compiler import warmup
+from postmta_ctl.compiler import tsa, warmup
 from postmta_ctl.compiler.model import (
     Greylisting,
     Installation,
@@ -62,6 +62,10 @@ class BundleTables(Struct, frozen=True):
     data: Table
     providers: Table
     shaping: Table
+    tsa: Table | None
+    """Of the TSA daemons; None: there are none, and then no file of theirs."""
+    automation: Table
+    """What the daemons go by, as KumoMTA's shaping files have it."""
     domains: Sequence[Table]
     """One table for each shard, from domain name to its organization and keys."""
 
@@ -92,6 +96,8 @@ def build(model: PolicyModel) -> BundleTables:
         data={"domains": {"shards": len(domains)}},
         providers={"domains": BY_DOMAIN, "hosts": BY_HOST},
         shaping=_shaping(model.shaping),
+        tsa=tsa.table(installation.tsa),
+        automation=tsa.automation_file(model),
         domains=domains,
     )
 

@@ -18,10 +18,10 @@ KUMOMTA_VERSION = "2026.05.12"
 """The oldest KumoMTA that a bundle runs on: the first with ``metadata`` for each recipient of an injection."""
 MANIFEST = "manifest.json"
 
-_STARTUP_TABLES = ("generated/listeners.lua", "generated/storage.lua")
+_STARTUP_TABLES = ("generated/listeners.lua", "generated/storage.lua", "generated/tsa.lua")
 DOMAINS = "data/domains/"
 """Where the shards of sending domains lie."""
-_STARTUP_CODE = ("postmta/startup.lua",)
+_STARTUP_CODE = ("postmta/startup.lua", "postmta/tsa_follow.lua")
 _TABLE_ENTRY = re.compile(r"^  (\w+) = (.*?)(?=^  \w+ = |^})", re.MULTILINE | re.DOTALL)
 
 

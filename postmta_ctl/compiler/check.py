@@ -16,6 +16,7 @@ import msgspec
 from postmta_ctl.compiler import formats
 from postmta_ctl.compiler.check_pools import pool_problems
 from postmta_ctl.compiler.check_shaping import shaping_problems
+from postmta_ctl.compiler.check_tsa import tsa_problems
 from postmta_ctl.compiler.model import Greylisting, Installation, Listener, PolicyModel, SendingDomain, VirtualMta
 from postmta_ctl.compiler.names import SLUG
 
@@ -51,6 +52,7 @@ def check(model: PolicyModel) -> list[Finding]:
         *_references(model),
         *_pools(model),
         *(Finding(**problem._asdict()) for problem in shaping_problems(model)),
+        *(Finding(**problem._asdict()) for problem in tsa_problems(model)),
     ]
     return sorted(findings, key=lambda each: (each.severity, each.where, each.code))
 

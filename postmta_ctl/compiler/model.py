@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from postmta_ctl.core.automation import Rule
 from postmta_ctl.core.shaping import Limits
 
 
@@ -33,6 +34,22 @@ class Listener(Struct, frozen=True):
     """PEM file on the node, which KumoMTA's user can read."""
     trusted_hosts: tuple[str, ...] = ()
     """HTTP only: peers that KumoMTA trusts with everything. Empty by intention: the control plane has a token."""
+
+
+class TsaDaemons(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """KumoMTA's daemons for traffic shaping automation, which watch answers and slow down or hold mail by rules."""
+
+    urls: tuple[str, ...] = ()
+    """Where nodes and control plane reach each daemon, such as ``http://10.0.0.5:8008``; empty: there is none. Every
+    node tells all of them what answers it got, and does what any of them says."""
+    listen: str = "127.0.0.1:8008"
+    """``ip:port`` that a daemon listens on."""
+    trusted_hosts: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Nodes and control plane, as addresses or CIDR blocks; the daemon knows no other credential."""
+    database: str = "/var/spool/kumomta/tsa.db"
+    """File beside which a daemon keeps what it decided."""
+    maintained: bool = True
+    """Have the rules that come with PostMTA beside those that were made here."""
 
 
 class NodeOptions(Struct, frozen=True, kw_only=True):
@@ -59,6 +76,8 @@ class NodeOptions(Struct, frozen=True, kw_only=True):
     ``[ip]:port``; there must not be fewer than one."""
     log_hook_batch_size: int = 500
     """Log records in one request to the control plane at most."""
+    tsa: TsaDaemons = TsaDaemons()
+    """Daemons for traffic shaping automation."""
 
 
 class Installation(NodeOptions, frozen=True, kw_only=True):
@@ -168,6 +187,16 @@ class ShapingRule(Struct, frozen=True, kw_only=True):
     limits: Limits
 
 
+class AutomationRule(Struct, frozen=True, kw_only=True):
+    """What a TSA daemon does upon answers of a provider, or else of a domain, or else of anybody."""
+
+    provider: str | None = None
+    """Name of ``core.providers``."""
+    domain: str | None = None
+    """Of recipients, A-label form, lower case."""
+    rule: Rule
+
+
 class Organization(Struct, frozen=True):
     """A KumoMTA tenant."""
 
@@ -184,3 +213,4 @@ class PolicyModel(Struct, frozen=True):
     pools: tuple[Pool, ...] = ()
     domains: tuple[SendingDomain, ...] = ()
     shaping: tuple[ShapingRule, ...] = ()
+    automation: tuple[AutomationRule, ...] = ()

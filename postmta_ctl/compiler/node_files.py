@@ -30,6 +30,23 @@ assert(loadfile(root .. '/init.lua'))(root, dir)
 
 EVERYWHERE = "*"
 """The name of a node that has the addresses of all vMTAs, for proofs and simulations of the fleet."""
+_TSA_LAUNCHER = """\
+-- Written by PostMTA when the node was added. A tsa-daemon beside the node runs this file; what it goes by is part of
+-- each release, as long as the settings name TSA daemons.
+local dir = {directory}
+
+local file = assert(io.open(dir .. '/current', 'r'))
+local name = file:read 'l'
+file:close()
+
+local root = dir .. '/releases/' .. name
+assert(loadfile(root .. '/tsa_init.lua'))(root, dir)
+"""
+
+
+def tsa_launcher(policy_dir: Path) -> str:
+    """Text of the ``tsa_init.lua`` that KumoMTA's TSA daemon is started with."""
+    return _TSA_LAUNCHER.format(directory=quote(str(policy_dir)))
 
 
 def launcher(policy_dir: Path) -> str:
@@ -54,10 +71,11 @@ def write_node_files(
     unsubscribe_key: str = "",
     owner: str | None = None,
 ) -> None:
-    """Write launcher and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
+    """Write the launchers and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
     node = {"node": node_name, "ingest_url": ingest_url, "ingest_token": ingest_token, "admin_token": admin_token}
     node |= {"unsubscribe_url": unsubscribe_url, "unsubscribe_key": unsubscribe_key}
     replace_file(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
+    replace_file(policy_dir / "tsa_init.lua", tsa_launcher(policy_dir).encode(), mode=0o644, owner=owner)
     text = msgspec.json.format(msgspec.json.encode(node), indent=1)
     replace_file(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
 

@@ -14,6 +14,10 @@ from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.lua import literal
 from postmta_ctl.compiler.model import PolicyModel
 from postmta_ctl.compiler.names import shard_file
+from postmta_ctl.compiler.tsa import AUTOMATION_FILE
+
+_OF_DAEMONS = {"tsa_init.lua.j2", "generated/tsa.lua.j2"}
+"""What only a policy with TSA daemons has."""
 
 
 def render(model: PolicyModel) -> Bundle:
@@ -30,10 +34,14 @@ def render_tables(tables: BundleTables) -> Bundle:
     variables = {name: getattr(tables, name) for name in tables.__struct_fields__}
     files = {f"postmta/{path.name}": path.read_bytes() for path in resources.policy_dir().glob("*.lua")}
     for name in _environment().list_templates(extensions=["j2"]):
+        if tables.tsa is None and name in _OF_DAEMONS:
+            continue
         text = _environment().get_template(name).render(variables)
         files[name.removesuffix(".j2")] = text.encode()
     for number, shard in enumerate(tables.domains):
         files[shard_file("domains", number)] = shard_text(shard)
+    if tables.tsa is not None:
+        files[AUTOMATION_FILE] = shard_text(tables.automation)
     return Bundle.of(files)
 
 

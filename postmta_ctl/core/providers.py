@@ -118,6 +118,11 @@ def well_known(domain: str, exchanger: str = "") -> str | None:
     return BY_DOMAIN.get(domain) or _by_host(exchanger.rstrip(".").lower())
 
 
+def hosts_of(provider: str) -> list[str]:
+    """What the names of a provider's mail exchangers end in; none where it has no exchangers of its own."""
+    return _HOSTS.get(provider, "").split()
+
+
 def _by_host(host: str) -> str | None:
     while host:
         if found := BY_HOST.get(host):

@@ -151,8 +151,8 @@ class Context:
 
     def check_event(self, function: Function) -> None:
         """Refuse a call outside of the events in which it belongs."""
-        if function.process != "kumod":
-            raise LuaProblem("wrong_process", f"belongs into {function.process}, not into kumod")
+        if function.process not in ("kumod", self.node.process):
+            raise LuaProblem("wrong_process", f"belongs into {function.process}, not into {self.node.process}")
         if function.only_in and self.current_event not in function.only_in:
             where = f"event {self.current_event}" if self._events else "the top level"
             raise LuaProblem("wrong_event", f"belongs into {' or '.join(function.only_in)}, not into {where}")

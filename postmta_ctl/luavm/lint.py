@@ -55,7 +55,7 @@ def check_policy(root: Path, *, policy_dir: Path | None = None) -> list[Finding]
     findings = [finding for file in files for finding in _check_file(compiler, root, file)]
     if any(finding.code == "lua_syntax" for finding in findings):
         return findings
-    return _unique([*findings, *_check_start(root, policy_dir)])
+    return _unique([*findings, *_check_start(root, policy_dir), *_check_daemon(root)])
 
 
 def _check_file(compiler: Machine, root: Path, file: Path) -> Iterator[Finding]:
@@ -96,6 +96,17 @@ def _check_start(root: Path, policy_dir: Path | None) -> Iterator[Finding]:
     if not names >= _SPOOLS:
         missing = ", ".join(sorted(_SPOOLS - names))
         yield Finding(code="missing_spool", message=f"init must define the spools data and meta; missing: {missing}")
+
+
+def _check_daemon(root: Path) -> Iterator[Finding]:
+    """The policy of a TSA daemon, where there is one."""
+    if not (root / "tsa_init.lua").exists():
+        return
+    clock = ManualClock(datetime.now(UTC))
+    try:
+        NodeRuntime(root, clock=clock, http=no_network, process="tsa-daemon").start()
+    except PolicyError as error:
+        yield _finding(error)
 
 
 def _finding(error: PolicyError, severity: Severity = "error") -> Finding:

@@ -31,6 +31,9 @@ MemoCache = TtlCache[tuple[int | None, str], Any]
 TIME_LIMIT = 10.0
 """Seconds of computing time for one call into a policy."""
 _CONTEXT_AGE_SECONDS = 300
+_STARTS = {"kumod": ("pre_init", "init"), "tsa-daemon": ("tsa_load_shaping_data", "tsa_init")}
+"""The events of a start by program, in their order."""
+_ENTRIES = {"kumod": "init.lua", "tsa-daemon": "tsa_init.lua"}
 _CONTEXT_USES = 1024
 
 
@@ -54,6 +57,7 @@ class NodeRuntime:
         control: the node behind ``kumo.api``; not simulated unless given.
         validating: act as ``kumod --validate``.
         environ: the environment of the process; empty, never ours, unless given.
+        process: the program: ``kumod``, or ``tsa-daemon``, which runs the bundle's ``tsa_init.lua``.
         databases: a folder for the SQLite files that the policy opens, wherever it believes them to be; there unless
             given.
         time_limit: seconds of computing time for one call into the policy; waiting does not count. ``TIME_LIMIT``
@@ -79,6 +83,7 @@ class NodeRuntime:
         validating: bool = False,
         environ: Mapping[str, str] | None = None,
         version: str = KUMOMTA_VERSION,
+        process: str = "kumod",
         databases: Path | None = None,
         time_limit: float | None = None,
     ) -> None:
@@ -93,6 +98,7 @@ class NodeRuntime:
         self.validating = validating
         self.environ = dict(environ or {})
         self.version = version
+        self.process = process
         self.time_limit = TIME_LIMIT if time_limit is None else time_limit
         self._databases = databases
         self.epoch = 0
@@ -129,7 +135,7 @@ class NodeRuntime:
         """
         self.forget_declarations()
         vm = self.context()
-        events = ["pre_init", "init", *(["validate_config"] if self.validating else [])]
+        events = [*_STARTS[self.process], *(["validate_config"] if self.validating else [])]
         for event in events:
             answer = vm.fire(event)
             if isinstance(answer, Rejected):
@@ -181,10 +187,11 @@ class NodeRuntime:
 
     def entry_point(self) -> tuple[Path, tuple[str, ...]]:
         """The policy file and the arguments its chunk gets."""
+        name = _ENTRIES[self.process]
         if self.launcher and self.policy_dir:
-            return self.policy_dir / "init.lua", ()
+            return self.policy_dir / name, ()
         directories = (self.root, self.policy_dir) if self.policy_dir else (self.root,)
-        return self.root / "init.lua", tuple(map(str, directories))
+        return self.root / name, tuple(map(str, directories))
 
     @property
     def package_path(self) -> str:

@@ -57,6 +57,10 @@ async def create_all(client: Any, owner: Headers, resolver: FakeResolver, folder
             "/shaping",
             {"kind": "provider", "target": "yahoo", "limits": {"connection_limit": 5}, "organization": "acme"},
         ),
+        "automation_id": await made(
+            "/policy/tsa/rules",
+            {"kind": "provider", "target": "yahoo", "regex": "TSS04", "action": "suspend", "duration": 600},
+        ),
         "pool_id": await made("/pools", {"name": "news", "members": [{"vmta": "mx1"}]}),
         "message_id": await made("/messages/send", message),
         "suppression_id": await made("/suppressions", {"address": "gone@example.org", "reason": "manual"}),

@@ -19,6 +19,7 @@ from tests.serving import Service, wait_for
 BOUNCE_DOMAIN = "bounce.postmta.test"
 RETRY_SECONDS = 2
 FIRST_VMTA = "127.0.0.2"
+Prepare = Callable[[dict[str, Any], Kumod, Sink], None]
 
 
 @dataclass
@@ -53,7 +54,11 @@ class Installation:
 
 @contextmanager
 def installed(
-    folder: Path, dns: DnsServer | None = None, join: Callable[[Installation], None] | None = None, **settings: str
+    folder: Path,
+    dns: DnsServer | None = None,
+    join: Callable[[Installation], None] | None = None,
+    prepare: Prepare | None = None,
+    **settings: str,
 ) -> Iterator[Installation]:
     """From an empty folder to a node that runs release 1, the way an operator goes.
 
@@ -61,11 +66,15 @@ def installed(
         folder: Where everything lies.
         dns: Whom the service asks; without it, it pretends that every record is published.
         join: Makes the node known; by default as one whose folder the control plane writes to.
+        prepare: May change the ``[policy]`` table, and how the node is started.
         settings: More variables of the environment.
     """
     sink, kumod = Sink(), Kumod(folder)
     config = folder / "postmta.toml"
-    config.write_text(tomli_w.dumps({"policy": policy_settings(kumod, sink)}))
+    table = policy_settings(kumod, sink)
+    if prepare is not None:
+        prepare(table, kumod, sink)
+    config.write_text(tomli_w.dumps({"policy": table}))
     environment = {
         "POSTMTA_CONFIG": str(config),
         "POSTMTA_EMBEDDED_NODE": "false",

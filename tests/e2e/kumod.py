@@ -49,6 +49,7 @@ class Kumod:
     def __init__(self, folder: Path) -> None:
         self.policy_dir, self.spool, self.logs = folder / "policy", folder / "spool", folder / "logs"
         self.output = folder / "kumod.log"
+        self.launcher = self.policy_dir / "init.lua"
         for path in (self.policy_dir, self.spool, self.logs):
             path.mkdir(mode=0o755)
             if owner := user():
@@ -60,12 +61,12 @@ class Kumod:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Have it run the launcher that was published into its policy folder."""
+        """Have it run its launcher: the one that was published into its policy folder, if none was set."""
         owner = user()
         as_user = ["--user", owner] if owner else []
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [str(KUMOD), *as_user, "--policy", str(self.policy_dir / "init.lua")],
+                [str(KUMOD), *as_user, "--policy", str(self.launcher)],
                 cwd=self.policy_dir,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

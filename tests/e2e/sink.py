@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -13,6 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.serving import free_port, wait_for
 
 NO_SUCH_USER = "550 5.1.1 No such user here"
+BLOCKED = '451 4.7.1 You are [blocked] "for now", it\'s too much'
 GREYLISTED = "451 4.7.1 Greylisted, come back later"
 
 
@@ -25,6 +29,7 @@ class Received:
     sender: str
     recipient: str
     content: bytes
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def parsed(self) -> EmailMessage:
@@ -33,17 +38,26 @@ class Received:
 
 @dataclass
 class Sink:
-    """``bounce…`` is refused, ``grey…`` put off the first time, everybody else gets their mail."""
+    """``bounce…`` is refused, ``blocked…`` put off every time, ``grey…`` the first time; others get their mail.
+
+    ``slow…`` takes half a second, during which its domain is ``busy``.
+    """
 
     port: int = field(default_factory=free_port)
     received: list[Received] = field(default_factory=list)
     put_off: set[str] = field(default_factory=set)
+    busy: Counter[str] = field(default_factory=Counter)
+    """Transactions of slow recipients that are under way, by domain."""
+    busiest: Counter[str] = field(default_factory=Counter)
+    """As many as there were at once."""
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address.startswith("bounce"):
             return NO_SUCH_USER
+        if address.startswith("blocked"):
+            return BLOCKED
         if address.startswith("grey") and address not in self.put_off:
             self.put_off.add(address)
             return GREYLISTED
@@ -52,6 +66,8 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         content: Any = envelope.content
+        if envelope.rcpt_tos[0].startswith("slow"):
+            await self._dawdle(envelope.rcpt_tos[0].partition("@")[2])
         for recipient in envelope.rcpt_tos:
             self.received.append(
                 Received(
@@ -63,6 +79,12 @@ class Sink:
                 )
             )
         return f"250 2.0.0 OK, kept as number {len(self.received)}"
+
+    async def _dawdle(self, domain: str) -> None:
+        self.busy[domain] += 1
+        self.busiest[domain] = max(self.busiest[domain], self.busy[domain])
+        await asyncio.sleep(0.5)
+        self.busy[domain] -= 1
 
     def to(self, recipient: str) -> list[Received]:
         """Everything that arrived for an address."""

@@ -183,6 +183,23 @@ SHAPING = Group(
         row("remove shaping.remove", "shaping remove 0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79 --yes", careful=True),
     ),
 )
+_RULE = "0193a5b2-7c40-7000-8f3a-5e1d2c4b6a79"
+AUTOMATION = Group(
+    "automation",
+    "What TSA daemons do upon answers of providers.",
+    (
+        row("show automation.state", "automation show"),
+        row("maintained automation.maintained provider rule source", "automation maintained"),
+        row("list automation.list kind target regex action duration note", "automation list"),
+        row(
+            "add automation.add",
+            "automation add --kind provider --target gmail --regex 'unusual rate' --action suspend --duration 1800",
+        ),
+        row("get automation.get", f"automation get {_RULE}"),
+        row("update automation.update", f"automation update {_RULE} --duration 3600"),
+        row("remove automation.remove", f"automation remove {_RULE} --yes", careful=True),
+    ),
+)
 HEALTH = Group(
     "health",
     "How a running service is.",
@@ -195,5 +212,5 @@ HEALTH = Group(
 )
 GROUPS = (
     *(WEBHOOKS, API_KEYS, SMTP_CREDENTIALS, USERS, CREDITS, BILLING),
-    *(ANALYTICS, SECURITY, AUDIT, IPS, SHAPING, HEALTH),
+    *(ANALYTICS, SECURITY, AUDIT, IPS, SHAPING, AUTOMATION, HEALTH),
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from postmta_ctl.client.groups.audit import AuditLog
     from postmta_ctl.client.groups.auth import Authentication
     from postmta_ctl.client.groups.auto_block import AutoBlock
+    from postmta_ctl.client.groups.automation import Automation
     from postmta_ctl.client.groups.billing import Billing
     from postmta_ctl.client.groups.blocklists import DnsBlocklists
     from postmta_ctl.client.groups.credits import Credits
@@ -64,6 +65,7 @@ class Everything(Group[R_co]):
     nodes: Nodes[R_co]
     policy: Policy[R_co]
     shaping: Shaping[R_co]
+    automation: Automation[R_co]
     state: StateFiles[R_co]
     analytics: Analytics[R_co]
     billing: Billing[R_co]

@@ -58,6 +58,16 @@ REQUESTS: dict[str, Any] = {
         "limits": {"connection_limit": 40, "max_message_rate": "600/min"},
         "organization": "acme",
     },
+    "add_automation_rule": {
+        "kind": "provider",
+        "target": "gmail",
+        "regex": r"\b4\.7\.28\b",
+        "action": "limit",
+        "limits": {"max_message_rate": "10/min"},
+        "threshold": 3,
+        "duration": 1800,
+    },
+    "update_automation_rule": {"duration": 3600},
     "update_shaping_rule": {"limits": {"connection_limit": 60}},
     "blocklists_check_dnsbl": {"ip_address": "9.9.9.9"},
 }

@@ -10,7 +10,9 @@ from pathlib import Path
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
 
-_LAYOUT = re.compile(r"init\.lua|[a-z_]+\.toml|(?:postmta|generated)/[a-z_]+\.lua|data/[a-z_]+/[0-9a-f]{4,8}\.json")
+_LAYOUT = re.compile(
+    r"(?:tsa_)?init\.lua|data/tsa/automation\.json|[a-z_]+\.toml|(?:postmta|generated)/[a-z_]+\.lua|data/[a-z_]+/[0-9a-f]{4,8}\.json"
+)
 _SECRET = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\"(?:admin|ingest)_token\"\s*:")
 _CACHE = re.compile(r"name = '([^']+)',\s*ttl = ")
 _TROUBLE = {

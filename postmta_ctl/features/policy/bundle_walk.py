@@ -20,6 +20,7 @@ from postmta_ctl.core.providers import NAMES
 from postmta_ctl.core.shaping import Limits
 from postmta_ctl.features.policy.bundle_contents import MAX_SHARDS, Contents, Domain, Source, expected_shards, read
 from postmta_ctl.features.policy.bundle_files import file_problems
+from postmta_ctl.features.policy.bundle_tsa import tsa_findings
 from postmta_ctl.luavm.formats import parse_throttle
 
 MAX_READY = 100_000
@@ -32,7 +33,7 @@ _TRUSTED = {4: 256, 6: 2**64}
 
 def walk(bundle: Bundle) -> list[Finding]:
     """What is wrong with the files of a bundle, without running more of it than its tables."""
-    findings = list(file_problems(bundle))
+    findings = [*file_problems(bundle), *tsa_findings(bundle)]
     contents, problems = read(bundle)
     findings += problems
     if contents is not None:

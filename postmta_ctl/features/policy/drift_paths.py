@@ -20,6 +20,7 @@ from postmta_ctl.clients.kumod import NodeAddress, NodeRefused, ResolvedPath
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.node_files import write_node_files
 from postmta_ctl.core.drift import PathComparison, PathDifference
+from postmta_ctl.core.shaping import Limits
 from postmta_ctl.luavm import NodeRuntime, PolicyError, no_network
 from postmta_ctl.luavm.clock import SystemClock
 from postmta_ctl.luavm.configs import UNSPECIFIED, EgressPathConfig
@@ -39,6 +40,8 @@ SHOWN = 100
 _POOLS = "generated/pools.lua"
 _TICKETS = ("source_selection_rate", "additional_source_selection_rates")
 """What a warming vMTA may send: handed out while it runs, and no part of a release."""
+_AUTOMATED = Limits.__struct_fields__
+"""What a TSA daemon may have made stricter for a while."""
 _NOTHING: tuple[Any, ...] = (None, {}, [])
 
 
@@ -92,6 +95,9 @@ def _differences(bundle: Bundle, found: list[ResolvedPath]) -> list[PathDifferen
         defaults = EgressPathConfig(vm.decoder.struct(EgressPathConfig.struct, vm.to_lua({}))).values
         pairs = [(one, vm.egress_path(one.domain, one.source, one.site).values) for one in found]
     unsettled = _unsettled(defaults, *pairs[0])
+    for _, wanted in pairs if "generated/tsa.lua" in bundle.digests else ():
+        for name in _AUTOMATED:
+            wanted.pop(name, None)
     return [difference for one, wanted in pairs[1:] for difference in _compared(one, wanted, defaults, unsettled)]
 
 

@@ -23,6 +23,7 @@ from postmta_ctl.features.pools.queries import PoolRow
 from postmta_ctl.features.security.greylisting import queries as greylisting
 from postmta_ctl.features.shaping import queries as shaping
 from postmta_ctl.features.shaping.queries import ShapingRow
+from postmta_ctl.features.tsa import queries as tsa
 from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
@@ -45,6 +46,7 @@ async def load_model(
         installation=_installation(settings),
         greylisting=await greylisting.in_policy(connection),
         organizations=tuple(Organization(slug=slug) for slug in await queries.slugs(connection)),
+        automation=await tsa.in_policy(connection),
         shaping=tuple(_shaping(row) for row in await shaping.of_all(connection)),
         pools=tuple(_pool(slug, row) for slug, row in pool_rows),
         vmtas=tuple(_vmta(slug, row) for slug, row in await vmtas.of_all(connection)),

@@ -30,8 +30,9 @@ def on(vm: Vm, name: str, function: object) -> None:
 def _check_name(vm: Vm, name: str) -> None:
     known = {event: entry for event, entry in catalogue().events.items() if entry.naming != "user"}
     if name in known:
-        if known[name].process != "kumod":
-            raise LuaProblem("wrong_process", f"{name} is an event of {known[name].process}, not of kumod")
+        if known[name].process != vm.node.process:
+            message = f"{name} is an event of {known[name].process}, not of {vm.node.process}"
+            raise LuaProblem("wrong_process", message)
         return
     if _TEMPLATED.fullmatch(name):
         return

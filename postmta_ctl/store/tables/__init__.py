@@ -40,6 +40,7 @@ from postmta_ctl.store.tables.shaping import shaping_rules
 from postmta_ctl.store.tables.smtp_credentials import smtp_credentials
 from postmta_ctl.store.tables.suppressions import suppressions
 from postmta_ctl.store.tables.templates import template_versions, templates
+from postmta_ctl.store.tables.tsa import automation_rules
 from postmta_ctl.store.tables.vmtas import ip_addresses, retired_vmtas, vmtas
 from postmta_ctl.store.tables.warmup import (
     warmup_allowances,
@@ -57,6 +58,7 @@ __all__ = [
     "auto_block_queues",
     "auto_block_rules",
     "auto_blocks",
+    "automation_rules",
     "billing_details",
     "blobs",
     "cancellations",

@@ -73,6 +73,10 @@ function M.new(bundle)
     if routing_domain == log_hook.QUEUE then
       return kumo.make_egress_path(log_hook.PATH)
     end
+    local to_daemon = bundle.tsa_hook.path(routing_domain)
+    if to_daemon then
+      return kumo.make_egress_path(to_daemon)
+    end
     if routing_domain == 'generator.kumomta.internal' then
       -- Deferred generation is work for the CPUs, not for a remote host's limits.
       return kumo.make_egress_path { connection_limit = 4, max_ready = 80000, refresh_strategy = 'Epoch' }
@@ -90,7 +94,8 @@ function M.new(bundle)
       settled.additional_source_selection_rates = bundle.warmup.rates(name, provider)
     end
     local limits = by_mx and bundle.shaping_of(name, routing_domain, provider) or bundle.installation.path
-    return kumo.make_egress_path(merged(vmta.path, limits, settled))
+    local options = merged(vmta.path, limits, settled)
+    return kumo.make_egress_path(bundle.restrain(options, source_name, routing_domain, by_mx and site or nil))
   end
 
   return E

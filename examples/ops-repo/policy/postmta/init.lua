@@ -26,6 +26,9 @@ local release = require 'postmta.release'
 local shaping = require 'postmta.shaping'
 local startup = require 'postmta.startup'
 local submission = require 'postmta.submission'
+local tsa = require 'postmta.tsa'
+local tsa_follow = require 'postmta.tsa_follow'
+local tsa_hook = require 'postmta.tsa_hook'
 local validate = require 'postmta.validate'
 local warmup = require 'postmta.warmup'
 
@@ -48,6 +51,9 @@ function M.start(bundle)
   bundle.placement = placement.new(bundle)
   bundle.live = live.new(bundle)
   bundle.submission = submission.new(bundle)
+  bundle.tsa = bundle.tsa or { urls = {} }
+  bundle.tsa_hook = tsa_hook.new(bundle)
+  bundle.restrain = tsa.new(bundle).restrain
 
   local starting = startup.new(bundle)
   kumo.on('pre_init', starting.pre_init)
@@ -76,8 +82,17 @@ function M.start(bundle)
   kumo.on('smtp_server_message_received', receiving.smtp)
 
   local hook = log_hook.new(bundle)
-  kumo.on('should_enqueue_log_record', hook.should_enqueue)
+  kumo.on('should_enqueue_log_record', function(message, name)
+    if bundle.tsa_hook.is_for(name) then
+      return bundle.tsa_hook.should_enqueue(message, name)
+    end
+    return hook.should_enqueue(message, name)
+  end)
   kumo.on(log_hook.CONSTRUCTOR, hook.connect)
+  for constructor, connect in pairs(bundle.tsa_hook.constructors) do
+    kumo.on(constructor, connect)
+  end
+  kumo.on(tsa_follow.EVENT, tsa_follow.new(bundle))
 
   local queueing = queues.new(bundle)
   kumo.on('get_queue_config', queueing.config)

@@ -37,7 +37,8 @@ end
 --- Whether a message is a log record on its way out. It carries the meta of the message that it tells of, tenant and
 -- x_rid included, so whatever goes by those must leave it alone.
 function M.is_record(message)
-  return message:get_meta 'queue' == M.QUEUE
+  local queue = message:get_meta 'queue'
+  return queue ~= nil and queue:match '^postmta%..*log_hook$' ~= nil
 end
 
 local function ndjson(messages)

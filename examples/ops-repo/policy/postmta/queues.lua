@@ -25,6 +25,10 @@ function M.new(bundle)
     if domain == log_hook.QUEUE then
       return kumo.make_queue_config(log_hook.queue_options(bundle.installation))
     end
+    local to_daemon = bundle.tsa_hook.queue(domain)
+    if to_daemon then
+      return kumo.make_queue_config(to_daemon)
+    end
     local inbound = not tenant and bundle.gateway.queue(domain)
     if inbound then
       return inbound

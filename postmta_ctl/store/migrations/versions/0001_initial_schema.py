@@ -30,6 +30,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_audit_log_organization_id_id"), "audit_log", ["organization_id", "id"], unique=False)
     op.create_table(
+        "automation_rules",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False, comment="provider, domain, or any"),
+        sa.Column("target", sa.String(length=253), nullable=False, comment="empty for any"),
+        sa.Column("rule", types.Json(), nullable=False),
+        sa.Column("note", sa.String(length=500), nullable=False),
+        sa.Column("updated_at", types.Timestamp(), nullable=False),
+        sa.Column("created_at", types.Timestamp(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_automation_rules")),
+    )
+    op.create_table(
         "blobs",
         sa.Column("digest", sa.String(length=64), nullable=False, comment="SHA-256, hexadecimal"),
         sa.Column("content", sa.LargeBinary(), nullable=False),
@@ -1627,6 +1638,7 @@ def downgrade() -> None:
     op.drop_table("dead_letters")
     op.drop_table("counters")
     op.drop_table("blobs")
+    op.drop_table("automation_rules")
     op.drop_index(op.f("ix_audit_log_organization_id_id"), table_name="audit_log")
     op.drop_table("audit_log")
     # ### end Alembic commands ###
