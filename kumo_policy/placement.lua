@@ -2,6 +2,8 @@
 --
 -- All nodes run the same release: a vMTA names the nodes that have its address, and node.json says which one this is.
 
+local sources = require 'postmta.sources'
+
 local M = {}
 
 -- The name of a node that has every address: proofs and simulations ask about the fleet and not about one node.
@@ -10,9 +12,7 @@ local EVERYWHERE = '*'
 function M.new(bundle)
   local P = {}
 
-  local function vmta_of(source_name)
-    return bundle.sources[source_name:match '^(.+)%.r%d+$']
-  end
+  local vmta_of = sources.new(bundle)
 
   local function is_here(vmta)
     if not vmta or not vmta.nodes then
@@ -24,13 +24,13 @@ function M.new(bundle)
 
   --- The sources of a pool that this node can use, in their order.
   function P.sources(pool)
-    local sources = {}
+    local here = {}
     for _, source in ipairs(bundle.pools[pool] or {}) do
       if is_here(vmta_of(source)) then
-        table.insert(sources, source)
+        table.insert(here, source)
       end
     end
-    return sources
+    return here
   end
 
   --- Whether all that can send a pool's mail from this node is warming, though others may not be.

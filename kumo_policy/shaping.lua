@@ -22,6 +22,18 @@ local function merged(first, second)
   return result
 end
 
+--- What the two sources of a pair of addresses may do at a site is what one may: their buckets are common.
+-- @param path the options of one of them, which are added to
+function M.together(path, vmta, site)
+  local bucket = string.format('postmta:%s:=%s', vmta, site)
+  for option, shared in pairs(SHARED) do
+    if path[option] then
+      path[shared] = merged(path[shared], { [bucket] = path[option] })
+    end
+  end
+  return path
+end
+
 function M.new(bundle)
   local tables, defaults = bundle.shaping, bundle.installation.path
 

@@ -5,13 +5,12 @@ Everything is decided here. Templates only print, and the Lua only looks up.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 import msgspec
 
-from postmta_ctl.compiler import tsa, warmup
+from postmta_ctl.compiler import sources, tsa, warmup
 from postmta_ctl.compiler.model import (
     Greylisting,
     Installation,
@@ -22,7 +21,7 @@ from postmta_ctl.compiler.model import (
     Struct,
     VirtualMta,
 )
-from postmta_ctl.compiler.names import shard_count, shard_of, source_name, tenant_name
+from postmta_ctl.compiler.names import shard_count, shard_of, tenant_name
 from postmta_ctl.compiler.pools import Entry, pools_of
 from postmta_ctl.core.providers import BY_DOMAIN, BY_HOST
 from postmta_ctl.core.shaping import MAINTAINED
@@ -74,6 +73,7 @@ def build(model: PolicyModel) -> BundleTables:
     """The tables of a bundle. The model must be free of errors (``compiler.check``); its order does not matter."""
     installation = model.installation
     domains, pools = _Shards(model.domains), pools_of(model)
+    entries, weights = sources.pool_tables(pools)
     return BundleTables(
         default_root=DEFAULT_ROOT,
         installation=_installation(installation),
@@ -90,9 +90,9 @@ def build(model: PolicyModel) -> BundleTables:
             "bounce_classifier_files": list(installation.bounce_classifier_files),
         },
         tenants=_tenants(pools),
-        pools={name: [_source(each.vmta) for each in entries] for name, entries in pools.items()},
-        weights={name: found for name, entries in pools.items() if (found := _weights(entries))},
-        sources={tenant_name(each.organization, each.name): _source_options(each) for each in model.vmtas},
+        pools=entries,
+        weights=weights,
+        sources={each.key: sources.options(each) for vmta in model.vmtas for each in sources.sources_of(vmta)},
         data={"domains": {"shards": len(domains)}},
         providers={"domains": BY_DOMAIN, "hosts": BY_HOST},
         shaping=_shaping(model.shaping),
@@ -160,42 +160,6 @@ def _smtp_listener(listener: Listener) -> Table:
 
 def _submission_listener(listener: Listener) -> Table:
     return _smtp_listener(listener) | {"meta": {"x_submission": True}}
-
-
-def _source(vmta: VirtualMta) -> str:
-    return source_name(vmta.organization, vmta.name, vmta.version)
-
-
-def _source_options(vmta: VirtualMta) -> Table:
-    """``source`` and ``path`` options of one vMTA; paused ones too, since mail may still be on its way out."""
-    source: Table = {"ehlo_domain": vmta.ehlo_domain}
-    match vmta.proxy_protocol:
-        case "haproxy":
-            source |= {"ha_proxy_server": vmta.proxy_server, "ha_proxy_source_address": vmta.address}
-        case "socks5":
-            source |= {"socks5_proxy_server": vmta.proxy_server, "socks5_proxy_source_address": vmta.address}
-        case _:
-            source["source_address"] = vmta.address
-    # Without this a host of the other family would be tried, skipped, and end in a confusing failure.
-    family = ipaddress.ip_address(vmta.address).version
-    path: Table = {"ip_lookup_strategy": f"Ipv{family}Only"}
-    table: Table = {"source": source, "path": path}
-    if vmta.nodes:
-        table["nodes"] = dict.fromkeys(sorted(vmta.nodes), True)
-    if vmta.state == "warming" and vmta.daily_limit is None:
-        return table | {"warming": True}
-    if vmta.state == "warming" and vmta.daily_limit:
-        # The key is the name of one bucket in the whole process: all sites of this source share it, nothing else.
-        path["additional_source_selection_rates"] = {
-            f"postmta:{_source(vmta)}:daily": str(warmup.allowance(vmta.daily_limit))
-        }
-    return table
-
-
-def _weights(entries: list[Entry]) -> Table:
-    """By source; nothing where all are alike, as KumoMTA takes it then."""
-    found = {_source(each.vmta): each.weight for each in entries}
-    return found if len(set(found.values())) > 1 else {}
 
 
 def _shaping(rules: tuple[ShapingRule, ...]) -> Table:

@@ -6,6 +6,7 @@ KumoMTA takes every option is proved afterwards, by running the rendered policy.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -212,6 +213,8 @@ def _vmta(vmta: VirtualMta) -> Iterator[Finding]:
         yield bad("bad-slug", "a name has 1 to 63 of a-z, 0-9 and -")
     if not formats.is_address(vmta.address):
         yield bad("bad-address", f"{vmta.address!r} is no IP address")
+    if vmta.ipv6_address is not None and (_version(vmta.address), _version(vmta.ipv6_address)) != (4, 6):
+        yield bad("bad-pair", "a pair is of an IPv4 address and an IPv6 one, in this order")
     if not formats.is_host(vmta.ehlo_domain.lower()):
         yield bad("bad-ehlo-domain", f"{vmta.ehlo_domain!r} is no host name")
     if vmta.state not in _STATES:
@@ -221,6 +224,14 @@ def _vmta(vmta: VirtualMta) -> Iterator[Finding]:
     if vmta.daily_limit is not None and vmta.daily_limit < 0:
         yield bad("bad-rate", f"a daily limit of {vmta.daily_limit} is less than nothing")
     yield from _proxy(vmta)
+
+
+def _version(address: str) -> int | None:
+    return ipaddress.ip_address(address).version if formats.is_address(address) else None
+
+
+def _addresses(vmta: VirtualMta) -> list[str]:
+    return [vmta.address] if vmta.ipv6_address is None else [vmta.address, vmta.ipv6_address]
 
 
 def _proxy(vmta: VirtualMta) -> Iterator[Finding]:
@@ -268,7 +279,7 @@ def _references(model: PolicyModel) -> Iterator[Finding]:
         yield Finding(code="duplicate-vmta", message="two of that name", where=f"vmta {name}")
     for name in _repeated(each.name for each in model.domains):
         yield Finding(code="duplicate-domain", message="two of that name", where=f"domain {name}")
-    for address in _repeated(each.address for each in model.vmtas):
+    for address in _repeated(address for each in model.vmtas for address in _addresses(each)):
         message = "several vMTAs share this address, and with it its reputation and its warm-up"
         yield Finding(code="shared-address", message=message, where=f"address {address}", severity="warning")
 

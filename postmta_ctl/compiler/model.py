@@ -111,16 +111,18 @@ class Greylisting(Struct, frozen=True):
 
 
 class VirtualMta(Struct, frozen=True):
-    """One egress source: an address, its EHLO name, and what it may send."""
+    """One address or a pair of them, their EHLO name, and what may be sent from them together."""
 
     organization: str
     """Slug of the owning organization."""
     name: str
     address: str
-    """IPv4 or IPv6 address that mail leaves from."""
+    """IPv4 or IPv6 address that mail leaves from; of a pair the IPv4 one."""
     ehlo_domain: str
+    ipv6_address: str | None = None
+    """Of a pair: where mail leaves from to hosts that have an IPv6 address."""
     version: int = 1
-    """Raised whenever address, EHLO name or proxy change: KumoMTA freezes these in a busy ready queue,
+    """Raised whenever addresses, EHLO name or proxy change: KumoMTA freezes these in a busy ready queue,
     so each version is a source of its own name."""
     state: str = "active"
     """``active``, ``warming`` or ``paused``."""
@@ -128,7 +130,7 @@ class VirtualMta(Struct, frozen=True):
     """Deliveries allowed in any 24 hours while warming, by a fixed rate; 0: none now. Absent: as many as the control
     plane hands out tickets for (``core.warmup_tickets``), which is how its own vMTAs are warmed up."""
     proxy_protocol: str | None = None
-    """``haproxy`` or ``socks5``: ``address`` is then one of the proxy's addresses."""
+    """``haproxy`` or ``socks5``: the addresses are then the proxy's."""
     proxy_server: str | None = None
     """``ip:port`` of the proxy."""
     nodes: tuple[str, ...] = ()

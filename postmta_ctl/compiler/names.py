@@ -9,6 +9,8 @@ tenant, pool     ``<organization>``                ``acme``
 pinned tenant    ``<organization>.<vmta>``         ``acme.mx-1``
 named pool       ``<organization>._<pool>``        ``acme._news``
 egress source    ``<organization>.<vmta>.r<n>``    ``acme.mx-1.r3``
+of a pair, IPv6  ``<source>.v6``                   ``acme.mx-1.r3.v6``
+pool, one family ``<pool>/v4``, ``<pool>/v6``      ``acme._news/v6``
 ===============  ================================  ================================
 
 A source's name carries the version of the vMTA because KumoMTA freezes the address of a source in a busy ready
@@ -25,7 +27,9 @@ from typing import NamedTuple
 _SLUG = "[a-z0-9-]{1,63}"
 SLUG = re.compile(rf"{_SLUG}\Z")
 _TENANT = re.compile(rf"({_SLUG})(?:\.({_SLUG})|\._({_SLUG}))?\Z")
-_SOURCE = re.compile(rf"({_SLUG})\.({_SLUG})\.r([1-9][0-9]{{0,9}})\Z")
+_SOURCE = re.compile(rf"({_SLUG})\.({_SLUG})\.r([1-9][0-9]{{0,9}})(\.v6)?\Z")
+FAMILIES = (4, 6)
+"""Versions of the Internet Protocol."""
 
 SHARD_LIMIT = 32
 """Entries a shard holds at most on average: a look-up of 16 to 32 entries costs half a millisecond."""
@@ -45,6 +49,14 @@ class SourceName(NamedTuple):
     organization: str
     vmta: str
     version: int
+    is_second: bool = False
+    """The IPv6 half of a pair."""
+
+    @property
+    def key(self) -> str:
+        """Under which the policy keeps its address."""
+        name = tenant_name(self.organization, self.vmta)
+        return f"{name}.v6" if self.is_second else name
 
 
 def tenant_name(organization: str, vmta: str | None = None, pool: str | None = None) -> str:
@@ -66,15 +78,28 @@ def parse_tenant(name: str) -> TenantName | None:
     return TenantName(match[1], match[2], match[3]) if match else None
 
 
-def source_name(organization: str, vmta: str, version: int) -> str:
-    """The egress source of one version of a vMTA, as it appears in log records and metrics."""
-    return f"{organization}.{vmta}.r{version}"
+def source_name(organization: str, vmta: str, version: int, *, is_second: bool = False) -> str:
+    """The egress source of one version of a vMTA, as it appears in log records and metrics.
+
+    KumoMTA gives a source one address, so a vMTA of two is two sources; the second is the IPv6 one.
+    """
+    return f"{organization}.{vmta}.r{version}{'.v6' if is_second else ''}"
+
+
+def family_pool(pool: str, family: int) -> str:
+    """What of a pool has addresses of one family, for hosts that have no others."""
+    return f"{pool}/v{family}"
+
+
+def whole_pool(name: str) -> str:
+    """The pool that this is, or is the part of one family of."""
+    return name.partition("/")[0]
 
 
 def parse_source(name: str) -> SourceName | None:
     """The parts of an egress source's name; None for one that PostMTA did not make, such as ``unspecified``."""
     match = _SOURCE.match(name)
-    return SourceName(match[1], match[2], int(match[3])) if match else None
+    return SourceName(match[1], match[2], int(match[3]), match[4] is not None) if match else None
 
 
 def shard_count(entries: int) -> int:

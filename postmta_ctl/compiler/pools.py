@@ -30,7 +30,7 @@ def pools_of(model: PolicyModel) -> dict[str, list[Entry]]:
         if vmta.organization not in default:
             pools[vmta.organization] += available
     pools |= {tenant_name(organization, pool=name): entries for (organization, name), entries in named.items()}
-    return {name: _ordered(entries) for name, entries in pools.items()}
+    return {name: ordered(entries) for name, entries in pools.items()}
 
 
 def _members(pool: Pool, model: PolicyModel) -> list[Entry]:
@@ -43,7 +43,7 @@ def _may_send(vmta: VirtualMta) -> bool:
     return vmta.state == "active" or (vmta.state == "warming" and vmta.daily_limit != 0)
 
 
-def _ordered(entries: list[Entry]) -> list[Entry]:
+def ordered(entries: list[Entry]) -> list[Entry]:
     """One warming vMTA first, the established ones next, the other warming ones last.
 
     Mail to a domain that sees one message a day would otherwise all leave from a warming address.

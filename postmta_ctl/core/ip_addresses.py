@@ -33,6 +33,23 @@ def parse_source_address(text: str) -> str:
     return str(address)
 
 
+def parse_ipv6_address(text: str) -> str:
+    """Read the IPv6 address of a pair.
+
+    Raises:
+        InputError: As :func:`parse_source_address`, or ``ip_address_family`` for an IPv4 address.
+    """
+    address = parse_source_address(text)
+    if not is_ipv6(address):
+        raise InputError("ip_address_family", "must be an IPv6 address; the IPv4 one is ip_address")
+    return address
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether an address in its canonical form is one of IPv6."""
+    return ":" in address
+
+
 def parse_socket_address(text: str) -> str:
     """Read ``ip:port`` of a server, an IPv6 address in brackets (RFC 3986 section 3.2.2).
 

@@ -122,6 +122,7 @@ VMTA = Kind(
     section="vmtas",
     fields={
         "ip_address": read.source_address,
+        "ipv6_address": read.optional(read.ipv6_address),
         "ehlo_domain": read.host,
         "proxy": read.optional(
             read.fields({"protocol": read.text, "server": read.socket_address}, "protocol", "server")

@@ -12,7 +12,7 @@ from typing import Any
 
 from postmta_ctl.core.domain_names import parse_host, parse_mail_domain
 from postmta_ctl.core.errors import InputError
-from postmta_ctl.core.ip_addresses import parse_socket_address, parse_source_address
+from postmta_ctl.core.ip_addresses import parse_ipv6_address, parse_socket_address, parse_source_address
 from postmta_ctl.declarative.placed import Misplaced, Node
 
 Reader = Callable[[Node], Any]
@@ -124,5 +124,6 @@ def _network(given: str) -> str:
 host = parsed(parse_host)
 mail_domain = parsed(parse_mail_domain)
 source_address = parsed(parse_source_address)
+ipv6_address = parsed(parse_ipv6_address)
 socket_address = parsed(parse_socket_address)
 network = parsed(_network)

@@ -130,7 +130,7 @@ def _in_order(steps: list[Step], present: State) -> list[Step]:
 Claims = Callable[[Key, Thing], set[tuple[str, str]]]
 _CLAIMS: dict[str, Claims] = {
     # An address belongs to one vMTA of all organizations, a domain to one pool of its own.
-    "vmta": lambda _, thing: {("", thing["ip_address"])} if "ip_address" in thing else set(),
+    "vmta": lambda _, thing: {("", thing[one]) for one in ("ip_address", "ipv6_address") if thing.get(one)},
     "pool": lambda key, thing: {(key.organization, one) for one in thing.get("domains", ())},
 }
 

@@ -8,7 +8,7 @@ from postmta_ctl.luavm.clock import Clock, ManualClock, SystemClock
 from postmta_ctl.luavm.configs import EgressPathConfig, EgressPool, EgressSource, EsmtpDomain, PoolEntry, QueueConfig
 from postmta_ctl.luavm.connection import ConnectionMeta, LuaConnection
 from postmta_ctl.luavm.control import NodeControl
-from postmta_ctl.luavm.dns import DnsFailure, Resolver
+from postmta_ctl.luavm.dns import DnsFailure, EveryHostHasBoth, Resolver
 from postmta_ctl.luavm.errors import PolicyError, Rejected
 from postmta_ctl.luavm.http import HttpFailure, HttpRequest, HttpResponse, HttpTransport, HttpxTransport, no_network
 from postmta_ctl.luavm.lint import Finding, check_policy
@@ -29,6 +29,7 @@ __all__ = [
     "EgressSource",
     "EnvelopeAddress",
     "EsmtpDomain",
+    "EveryHostHasBoth",
     "Finding",
     "HttpFailure",
     "HttpRequest",

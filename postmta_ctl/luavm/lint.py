@@ -12,6 +12,7 @@ import msgspec
 from postmta_ctl.luavm.bytecode import GlobalAccess, global_accesses
 from postmta_ctl.luavm.catalogue import hint
 from postmta_ctl.luavm.clock import ManualClock
+from postmta_ctl.luavm.dns import EveryHostHasBoth
 from postmta_ctl.luavm.errors import PolicyError
 from postmta_ctl.luavm.http import no_network
 from postmta_ctl.luavm.machine import Machine
@@ -81,7 +82,9 @@ def _global_finding(file: str, access: GlobalAccess, known: Iterable[str]) -> Fi
 
 def _check_start(root: Path, policy_dir: Path | None) -> Iterator[Finding]:
     clock = ManualClock(datetime.now(UTC))  # a policy that sleeps must not hold up its check
-    node = NodeRuntime(root, policy_dir=policy_dir, clock=clock, http=no_network, validating=True)
+    node = NodeRuntime(
+        root, policy_dir=policy_dir, clock=clock, http=no_network, resolver=EveryHostHasBoth(), validating=True
+    )
     try:
         vm = node.start()
     except PolicyError as error:

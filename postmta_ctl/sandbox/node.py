@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from postmta_ctl.luavm import Clock, NodeRuntime, SystemClock, Vm
+from postmta_ctl.luavm import Clock, EveryHostHasBoth, NodeRuntime, SystemClock, Vm
 from postmta_ctl.luavm.http import HttpTransport, HttpxTransport
 from postmta_ctl.luavm.node import LogLine
 from postmta_ctl.sandbox import metrics
@@ -88,6 +88,7 @@ class Node:
             launcher=True,
             clock=self.clock,
             http=http,
+            resolver=EveryHostHasBoth(),
             node_id=self.id,
             version=VERSION,
         )

@@ -32,6 +32,13 @@ async def test_a_vmta_from_its_form_to_its_end(client: Client, acme: dict[str, s
     changed = await browser.post(f"{at}/change", {"ehlo_domain": "mx2.acme.test"}, at=at)
     assert changed.status_code == 303
     assert "mx2.acme.test" in (await browser.get(at)).text
+    await browser.post(f"{at}/change", {"ipv6_address": "2001:DB8::0:10"}, at=at)
+    assert "<code>2001:db8::10</code>" in (await browser.get("/console/vmtas")).text
+    assert "192.0.2.10 and 2001:db8::10" in (await browser.get(f"{at}/pause")).text
+    wrong = await browser.post(f"{at}/change", {"ipv6_address": "192.0.2.11"}, at=at)
+    assert (wrong.status_code, 'id="e-ipv6_address"' in wrong.text) == (422, True)
+    await browser.post(f"{at}/change", {"ipv6_address": ""}, at=at)
+    assert "2001:db8::10" not in (await browser.get(at)).text.replace('placeholder="2001:db8::10"', "")
     refused = await browser.post(f"{at}/change", {"ehlo_domain": "<b>"}, at=at)
     assert (refused.status_code, 'value="&lt;b&gt;"' in refused.text) == (422, True)
 

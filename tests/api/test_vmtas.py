@@ -29,6 +29,7 @@ async def test_a_vmta_without_warm_up_is_active(client: Any, ann: Any, db: Any) 
     made = answer.json()
     assert made | {"id": ""} == MX1 | {
         "id": "",
+        "ipv6_address": None,
         "is_public": False,
         "state": "active",
         "version": 1,

@@ -84,9 +84,10 @@ async def haproxy(proxy: Proxy, streams: Streams) -> Streams:
     assert await reader.readexactly(12) == SIGNATURE
     version, family, length = struct.unpack("!BBH", await reader.readexactly(4))
     body = await reader.readexactly(length)
-    assert (version, family) == (0x21, 0x11), "PROXY over TCP by IPv4"
-    source, target = (str(ipaddress.ip_address(body[start : start + 4])) for start in (0, 4))
-    (port,) = struct.unpack("!H", body[10:12])
+    size = {0x11: 4, 0x21: 16}[family]
+    assert version == 0x21, "the command PROXY of version 2"
+    source, target = (str(ipaddress.ip_address(body[start : start + size])) for start in (0, size))
+    (port,) = struct.unpack("!H", body[2 * size + 2 : 2 * size + 4])
     proxy.asked.append((source, f"{target}:{port}"))
     return await asyncio.open_connection(target, port, local_addr=(source, 0))
 
@@ -119,4 +120,6 @@ async def _request(reader: asyncio.StreamReader) -> tuple[int, str, int]:
 
 
 def _reply(address: str, port: int) -> bytes:
-    return b"\x05\x00\x00\x01" + ipaddress.ip_address(address).packed + struct.pack("!H", port)
+    found = ipaddress.ip_address(address)
+    kind = _IPV4 if found.version == 4 else _IPV6
+    return bytes((5, 0, 0, kind)) + found.packed + struct.pack("!H", port)

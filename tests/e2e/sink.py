@@ -98,5 +98,5 @@ class Sink:
 class SinkServer(Controller):
     """Serves a sink from a thread of its own."""
 
-    def __init__(self, sink: Sink) -> None:
-        super().__init__(sink, hostname="127.0.0.1", port=sink.port, enable_SMTPUTF8=True, ident="sink")
+    def __init__(self, sink: Sink, host: str = "127.0.0.1") -> None:
+        super().__init__(sink, hostname=host, port=sink.port, enable_SMTPUTF8=True, ident="sink")

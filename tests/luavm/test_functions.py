@@ -145,6 +145,8 @@ class Zone:
         return [(10, "mx1.example.com."), (10, "mx2.example.com."), (20, "backup.example.com.")]
 
     def addresses(self, host: str) -> Sequence[str]:
+        if host == "both.example":
+            return ["192.0.2.1", "2001:db8::1"]
         if host == "1.2.0.192.bl.example":
             return ["127.0.0.2"]
         raise DnsFailure(host)
@@ -171,6 +173,18 @@ def test_dns(run: Run, refusal: Callable[..., PolicyError]) -> None:
         "::1.example.com",
     ]
     assert refusal("kumo.dns.lookup_mx('example.net')", resolver=Zone()).code == "dns_failure"
+
+
+def test_addresses_by_family(run: Run) -> None:
+    body = """
+    local found = { kumo.dns.lookup_addr('both.example'), kumo.dns.lookup_mx('[IPv6:2001:db8::9]').hosts }
+    for _, strategy in ipairs { 'Ipv4Only', 'Ipv6Only', 'Ipv4ThenIpv6', 'Ipv6ThenIpv4' } do
+      table.insert(found, kumo.dns.lookup_addr('both.example', nil, strategy))
+    end
+    table.insert(found, kumo.dns.lookup_addr('192.0.2.7', nil, 'Ipv6Only'))
+    return found"""
+    four, six = ["192.0.2.1"], ["2001:db8::1"]
+    assert run(body, resolver=Zone()) == [four + six, ["2001:db8::9"], four, six, four, six, ["192.0.2.7"]]
 
 
 @pytest.mark.parametrize(

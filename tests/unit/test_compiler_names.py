@@ -13,10 +13,10 @@ from postmta_ctl.compiler import names
 slugs = st.text("abz09-", min_size=1, max_size=63)
 
 
-@given(slugs, slugs, st.integers(1, 10**9))
-def test_source_names_come_back(organization: str, vmta: str, version: int) -> None:
-    name = names.source_name(organization, vmta, version)
-    assert names.parse_source(name) == (organization, vmta, version)
+@given(slugs, slugs, st.integers(1, 10**9), st.booleans())
+def test_source_names_come_back(organization: str, vmta: str, version: int, is_second: bool) -> None:
+    name = names.source_name(organization, vmta, version, is_second=is_second)
+    assert names.parse_source(name) == (organization, vmta, version, is_second)
 
 
 @given(slugs, st.sampled_from(["vmta", "pool"]), st.none() | slugs)

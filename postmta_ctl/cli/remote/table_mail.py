@@ -94,10 +94,13 @@ VMTAS = Group(
     "vmtas",
     "Virtual MTAs: addresses that mail leaves from.",
     (
-        row("list vmtas.list name ip_address ehlo_domain state warmup.day warmup.allowance_today", "vmtas list"),
+        row(
+            "list vmtas.list name ip_address ipv6_address ehlo_domain state warmup.day warmup.allowance_today",
+            "vmtas list",
+        ),
         row("add vmtas.create", "vmtas add --name mx1 --ip-address 192.0.2.10 --ehlo-domain mx1.example.com"),
         row("show vmtas.get", "vmtas show mx1"),
-        row("update vmtas.update", "vmtas update mx1 --ehlo-domain mx2.example.com"),
+        row("update vmtas.update", "vmtas update mx1 --ipv6-address 2001:db8::10"),
         row("remove vmtas.delete", "vmtas remove mx1 --yes", careful=True),
         row("pause vmtas.pause", "vmtas pause mx1 --reason 'listed at a blocklist'"),
         row("resume vmtas.resume", "vmtas resume mx1"),

@@ -104,7 +104,16 @@ async def _page(
 
 
 def _values(vmta: Vmta) -> dict[str, str]:
-    return {"ip_address": vmta.ip_address, "ehlo_domain": vmta.ehlo_domain, "nodes": ", ".join(vmta.nodes)}
+    return {
+        "ip_address": vmta.ip_address,
+        "ipv6_address": vmta.ipv6_address or "",
+        "ehlo_domain": vmta.ehlo_domain,
+        "nodes": ", ".join(vmta.nodes),
+    }
+
+
+def _addresses(vmta: Vmta) -> str:
+    return " and ".join(filter(None, (vmta.ip_address, vmta.ipv6_address)))
 
 
 @get("/vmtas/{vmta_id:str}/waiting", opt=READ)
@@ -118,10 +127,11 @@ async def waiting(request: AnyRequest, system: TheSystem, principal: Caller, vmt
 async def change(request: AnyRequest, system: TheSystem, principal: Caller, vmta_id: Id) -> Page:
     """Give it another address or name."""
     fields = await posted(request)
+    # A field that was emptied: there is no second address any more.
+    emptied = {"ipv6_address": None} if "ipv6_address" in await request.form() else {}
     try:
-        await service.update(
-            system, principal, vmta_id, read({"nodes": []} | _with_nodes(fields), VmtaUpdate), Condition()
-        )
+        given = {"nodes": []} | emptied | _with_nodes(fields)
+        await service.update(system, principal, vmta_id, read(given, VmtaUpdate), Condition())
     except (InvalidRequest, Conflict) as error:
         return await _page(request, system, principal, vmta_id, fields, error)
     return see(request, f"{AT}/{vmta_id}", f"It is changed. {PUBLISHED}")
@@ -134,7 +144,7 @@ async def ask_to_pause(request: AnyRequest, system: TheSystem, principal: Caller
     asked = Confirmation(
         title=f"Pause {vmta.name}?",
         sentences=(
-            f"Nothing more leaves from {vmta.ip_address} until it is resumed; what waits for it stays where it is.",
+            f"Nothing more leaves from {_addresses(vmta)} until it is resumed; what waits for it stays where it is.",
             "Other mail of the organization leaves by its other vMTAs.",
         ),
         button="Pause the vMTA",
@@ -172,7 +182,7 @@ async def ask_to_delete(request: AnyRequest, system: TheSystem, principal: Calle
     asked = Confirmation(
         title=f"Delete {vmta.name}?",
         sentences=(
-            f"With the next release nothing leaves from {vmta.ip_address} any more.",
+            f"With the next release nothing leaves from {_addresses(vmta)} any more.",
             "Its warm-up and the decisions about it are gone.",
         ),
         button="Delete the vMTA",

@@ -36,9 +36,10 @@ async def look(system: System, progress: Progress) -> list[Finding]:
         known = await queries.domain_ids(connection)
         used = await vmtas.of_all(connection)
     asked: list[Awaitable[Asked]] = [_domain(system, *one) for one in known]
-    asked += [_address(system, slug, row) for slug, row in used if is_public(row.ip_address)]
+    addresses = [(slug, row, address) for slug, row in used for address in row.addresses]
+    asked += [_address(system, *one) for one in addresses if is_public(one[2])]
     answers = await _some_at_once(asked, progress)
-    hidden = [_private(slug, row) for slug, row in used if not is_public(row.ip_address)]
+    hidden = [_private(*one) for one in addresses if not is_public(one[2])]
     if len(answers) > 1 and all(one.is_silent for one in answers):
         return [_dead(system.settings.dns, answers[0].findings[0].found), *hidden]
     return [*(finding for one in answers for finding in one.findings), *hidden]
@@ -93,8 +94,8 @@ def _record(subject: str, one: Judged) -> Finding | None:
     return Finding(check="dns", subject=subject, level=level, found=one.verdict.explanation, todo=todo)
 
 
-async def _address(system: System, slug: str, row: VmtaRow) -> Asked:
-    check = await insights.reverse(system.resolver, row)
+async def _address(system: System, slug: str, row: VmtaRow, address: str) -> Asked:
+    check = await insights.reverse(system.resolver, row, address)
     bad: Level = "error" if check.verdict in ("missing", "wrong") else "warning"
     level: Level = "ok" if check.verdict == "ok" else bad
     todo = "" if level == "ok" else check.action or LATER
@@ -102,6 +103,6 @@ async def _address(system: System, slug: str, row: VmtaRow) -> Asked:
     return Asked([found], is_silent=check.verdict == "unknown")
 
 
-def _private(slug: str, row: VmtaRow) -> Finding:
-    words = f"{row.ip_address} is private: receivers see another address, which is not looked at"
+def _private(slug: str, row: VmtaRow, address: str) -> Finding:
+    words = f"{address} is private: receivers see another address, which is not looked at"
     return Finding(check="ptr", subject=f"{row.name} of {slug}", level="ok", found=words)

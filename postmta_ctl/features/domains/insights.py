@@ -42,7 +42,7 @@ async def look(system: System, row: DomainRow, vmtas: Sequence[VmtaRow]) -> list
         ("bounce_mx", bounces, _bounce_mx(resolver, bounces)),
         ("mta_sts", row.name, _mta_sts(system, row.name)),
         ("tls_rpt", row.name, _tls_reports(resolver, row.name)),
-        *(("reverse_dns", vmta.ip_address, reverse(resolver, vmta)) for vmta in vmtas),
+        *(("reverse_dns", address, reverse(resolver, vmta, address)) for vmta in vmtas for address in vmta.addresses),
     ]
     return list(await asyncio.gather(*(_bounded(*one) for one in work)))
 
@@ -97,7 +97,7 @@ async def _bounce_spf(resolver: Resolver, bounces: str, vmtas: Sequence[VmtaRow]
     """The record that receivers evaluate for our mail: envelope senders are at the bounce domain."""
     report = await evaluate_spf(resolver, bounces)
     verdict = spf_evaluation.judge(bounces, report)
-    outside = [vmta.ip_address for vmta in vmtas if not report.covers(vmta.ip_address)]
+    outside = [address for vmta in vmtas for address in vmta.addresses if not report.covers(address)]
     if verdict.verdict in ("ok", "warning") and outside:
         verdict = wrong(f"The SPF record of {bounces} does not let mail pass from {', '.join(outside[:10])}.")
     action = f"The operator of this installation adds the vMTAs' addresses to the SPF record of {bounces}."
@@ -195,9 +195,9 @@ async def _tls_reports(resolver: Resolver, domain: str) -> DomainCheck:
     return _check("tls_rpt", domain, transport_policies.judge_tls_reports(answer.values), action, answer.values[:5])
 
 
-async def reverse(resolver: Resolver, vmta: VmtaRow) -> DomainCheck:
-    """Whether the address of a vMTA has a name that leads back to it, and is what the vMTA says in EHLO."""
-    address, action = vmta.ip_address, f"Have whoever gave you the address name it {vmta.ehlo_domain}."
+async def reverse(resolver: Resolver, vmta: VmtaRow, address: str) -> DomainCheck:
+    """Whether one of a vMTA's addresses has a name that leads back to it, and is what the vMTA says in EHLO."""
+    action = f"Have whoever gave you the address name it {vmta.ehlo_domain}."
     answer = await resolver.lookup(reverse_dns.reverse_name(address), "PTR")
     names = answer.values[: reverse_dns.MAX_NAMES]
     found = await asyncio.gather(*(_addresses(resolver, name) for name in names))

@@ -48,14 +48,14 @@ class SandboxResolver:
         async with self._db.reading() as connection:
             used = [vmta for _, vmta in await vmtas.of_all(connection)]
         if name == self._settings.bounces:
-            addresses = (ipaddress.ip_address(vmta.ip_address) for vmta in used)
+            addresses = (ipaddress.ip_address(one) for vmta in used for one in vmta.addresses)
             networks = [f"ip{address.version}:{address}" for address in addresses]
             return {"TXT": [" ".join(["v=spf1", *networks, "-all"])], "MX": [f"10 mx.{name}"]}.get(kind, [])
         if name == f"mx.{self._settings.bounces}":
             return ["127.0.0.1"] if kind == "A" else []
         if kind == "PTR":
-            return [vmta.ehlo_domain for vmta in used if reverse_name(vmta.ip_address) == name]
+            return [vmta.ehlo_domain for vmta in used if name in map(reverse_name, vmta.addresses)]
         if kind in ("A", "AAAA"):
-            named = [vmta.ip_address for vmta in used if vmta.ehlo_domain == name]
+            named = [one for vmta in used if vmta.ehlo_domain == name for one in vmta.addresses]
             return [address for address in named if (":" in address) == (kind == "AAAA")]
         return []

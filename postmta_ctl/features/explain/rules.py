@@ -7,11 +7,11 @@ import re
 from collections.abc import Collection, Iterator
 
 from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.names import parse_source
 from postmta_ctl.features.explain.schemas import Rule
 from postmta_ctl.features.messages.simulation_schemas import SimulatedRecipient
 
 MAX_TEXT = 300
-_VERSION = re.compile(r"\.r[0-9]+\Z")
 
 
 def rules_about(bundle: Bundle, one: SimulatedRecipient, *, organization: str, domain: str) -> list[Rule]:
@@ -23,7 +23,7 @@ def rules_about(bundle: Bundle, one: SimulatedRecipient, *, organization: str, d
         organization: Slug. A domain that is another's is not shown.
         domain: Of the From field.
     """
-    sources = {_VERSION.sub("", way.egress_source) for way in one.vmtas}
+    sources = {parts.key for way in one.vmtas if (parts := parse_source(way.egress_source))}
     wanted: list[tuple[str, Collection[str]]] = [
         ("generated/tenants.lua", {one.tenant or ""}),
         ("generated/pools.lua", {one.pool or ""}),

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Select, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core.ip_addresses import is_ipv6
 from postmta_ctl.store.paging import PageRequest
 from postmta_ctl.store.tables import ip_addresses, organizations, vmtas
 
@@ -73,12 +74,15 @@ async def are_any(connection: AsyncConnection) -> bool:
 
 async def users_of(connection: AsyncConnection, addresses: Collection[str]) -> list[User]:
     """The vMTAs that have one of these addresses, by name."""
-    query = (
-        select(vmtas.c.ip_address, vmtas.c.organization_id, organizations.c.slug, vmtas.c.id, vmtas.c.name)
-        .join(organizations, organizations.c.id == vmtas.c.organization_id)
-        .where(vmtas.c.ip_address.in_(addresses))
-    )
-    return sorted(User(*row) for row in await connection.execute(query))
+    found = list[User]()
+    for column in (vmtas.c.ip_address, vmtas.c.ipv6_address):
+        query = (
+            select(column, vmtas.c.organization_id, organizations.c.slug, vmtas.c.id, vmtas.c.name)
+            .join(organizations, organizations.c.id == vmtas.c.organization_id)
+            .where(column.in_(addresses))
+        )
+        found += [User(*row) for row in await connection.execute(query)]
+    return sorted(found)
 
 
 async def organization_id(connection: AsyncConnection, slug: str) -> str | None:
@@ -105,7 +109,9 @@ async def remove(connection: AsyncConnection, ip_id: str) -> None:
 async def claim(connection: AsyncConnection, address: str, *, shared: bool) -> None:
     """Let the vMTAs of an address keep it from others, or not."""
     held = None if shared else address
-    await connection.execute(update(vmtas).where(vmtas.c.ip_address == address).values(held_address=held))
+    have_it = or_(vmtas.c.ip_address == address, vmtas.c.ipv6_address == address)
+    column = "held_ipv6_address" if is_ipv6(address) else "held_address"
+    await connection.execute(update(vmtas).where(have_it).values({column: held}))
 
 
 def _columns(row: IpRow) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from postmta_ctl.system import System
 _TAKEN = "the address is on the list already"
 
 
-async def require_assigned(connection: AsyncConnection, organization_id: str, address: str) -> str | None:
+async def require_assigned(
+    connection: AsyncConnection, organization_id: str, address: str, *, field: str
+) -> str | None:
     """Refuse an address that the organization may not send from.
 
-    Call it in the transaction that gives a vMTA the address.
+    Call it in the transaction that gives a vMTA the address, which a request named in ``field``.
 
     Returns:
         What the vMTA keeps from others: the address, or None for a shared one.
@@ -43,7 +45,7 @@ async def require_assigned(connection: AsyncConnection, organization_id: str, ad
         return address
     if row is None or row.organization_id != organization_id:
         message = "this address is not assigned to your organization; ask the operators of this installation"
-        raise InvalidRequest.of("ip_address", message, code="ip_not_assigned")
+        raise InvalidRequest.of(field, message, code="ip_not_assigned")
     return address
 
 

@@ -29,6 +29,7 @@ from postmta_ctl.features.messages.simulation_schemas import (
 from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
 from postmta_ctl.luavm import (
     EgressPathConfig,
+    EveryHostHasBoth,
     ManualClock,
     Message,
     NodeRuntime,
@@ -88,7 +89,10 @@ class SimulatedNode:
         root = folder / "release"
         bundle.write(root, release=number)
         self._clock = clock
-        self._node = NodeRuntime(root, policy_dir=folder, http=no_network, clock=clock, time_limit=TIME_LIMIT)
+        dns = EveryHostHasBoth()
+        self._node = NodeRuntime(
+            root, policy_dir=folder, http=no_network, clock=clock, resolver=dns, time_limit=TIME_LIMIT
+        )
         self._vm = self._node.context()
 
     def watch(self) -> Trace:

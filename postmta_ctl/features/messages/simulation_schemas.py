@@ -22,7 +22,7 @@ class HeaderSize(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VmtaOdds(msgspec.Struct, frozen=True, kw_only=True):
-    """A vMTA that the message may leave through."""
+    """A vMTA that the message may leave through; of a pair of addresses, by one of them."""
 
     vmta: str
     egress_source: str

@@ -7,6 +7,7 @@ hand or brought from elsewhere is judged alike. Codes are listed in ``docs/polic
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from postmta_ctl.compiler import formats
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
 from postmta_ctl.compiler.check_shaping import limit_problems
-from postmta_ctl.compiler.names import parse_source, parse_tenant, shard_file, shard_of
+from postmta_ctl.compiler.names import family_pool, parse_source, parse_tenant, shard_file, shard_of
 from postmta_ctl.core.providers import NAMES
 from postmta_ctl.core.shaping import Limits
 from postmta_ctl.features.policy.bundle_contents import MAX_SHARDS, Contents, Domain, Source, expected_shards, read
@@ -82,6 +83,7 @@ def _pools(contents: Contents) -> Iterator[Finding]:
             if count > 1:
                 yield Finding(code="duplicate-member", message=f"{source} is in it twice", where=where)
         yield from _warming(contents, where, name)
+        yield from _families(contents, name)
     for name, weights in contents.weights.items():
         where = f"generated/weights.lua: {name}"
         for source in weights.keys() - set(contents.pools.get(name, ())):
@@ -91,22 +93,38 @@ def _pools(contents: Contents) -> Iterator[Finding]:
                 yield Finding(code="bad-weight", message=f"the weight of {source} is {weight}", where=where)
 
 
+def _families(contents: Contents, name: str) -> Iterator[Finding]:
+    """``pool/v4`` and ``pool/v6`` are there together, beside the pool, and hold what can reach such hosts."""
+    pool, slash, family = name.partition("/")
+    where = f"generated/pools.lua: {name}"
+    if not slash:
+        return
+    beside = (pool, family_pool(pool, 4), family_pool(pool, 6))
+    if name not in beside or any(each not in contents.pools for each in beside):
+        message = f"belongs to {beside[0]}, {beside[1]} and {beside[2]}, which are there together or not at all"
+        yield Finding(code="bad-family-pool", message=message, where=where)
+    for source in contents.pools[name]:
+        if family != f"v{_family(contents, _key(source))}":
+            message = f"{source} reaches no host that has IP{family} addresses only"
+            yield Finding(code="wrong-family", message=message, where=where)
+
+
 def _entry(contents: Contents, where: str, pool: str, source: str) -> Iterator[Finding]:
     parts = parse_source(source)
     if parts is None:
         # KumoMTA freezes the address of a source in a busy ready queue: another address needs another name.
         message = f"{source} is no versioned source, organization.vmta.r1"
         yield Finding(code="unversioned-source", message=message, where=where)
-    elif f"{parts.organization}.{parts.vmta}" not in contents.sources:
+    elif parts.key not in contents.sources:
         yield Finding(code="unknown-source", message=f"there is no source {source}", where=where)
-    elif parts.organization != pool.partition(".")[0]:
+    elif parts.organization != re.split(r"[./]", pool)[0]:
         message = f"{source} is another organization's"
         yield Finding(code="foreign-source", message=message, where=where)
 
 
 def _warming(contents: Contents, where: str, pool: str) -> Iterator[Finding]:
     """A pool whose sources are all limited must pace its mail before attempts are counted; and the order matters."""
-    limited = [_is_limited(contents.sources.get(source.rpartition(".r")[0])) for source in contents.pools[pool]]
+    limited = [_is_limited(contents.sources.get(_key(source))) for source in contents.pools[pool]]
     tenants = [each for each in contents.tenants.values() if each.pool == pool]
     if limited and all(limited) and any(not (each.rate or each.warming) for each in tenants):
         message = "all its sources are warming, and its tenant has no pace: attempts would be burnt"
@@ -116,6 +134,11 @@ def _warming(contents: Contents, where: str, pool: str) -> Iterator[Finding]:
         yield Finding(code="warming-second", message=message, where=where)
 
 
+def _key(source: str) -> str:
+    parts = parse_source(source)
+    return parts.key if parts else source
+
+
 def _is_limited(source: Source | None) -> bool:
     return source is not None and (source.warming or bool(source.path.get("additional_source_selection_rates")))
 
@@ -123,9 +146,11 @@ def _is_limited(source: Source | None) -> bool:
 def _sources(contents: Contents) -> Iterator[Finding]:
     for name, source in contents.sources.items():
         where = f"generated/sources.lua: {name}"
-        parts = parse_tenant(name)
+        vmta = _vmta(name)
+        parts = parse_tenant(vmta)
         if parts is None or parts.vmta is None:
             yield Finding(code="bad-source", message="no source's name: organization.vmta", where=where)
+        yield from _half(contents, where, name)
         for proxy in _PROXIES:
             halves = (source.source.get(f"{proxy}_server"), source.source.get(f"{proxy}_source_address"))
             if any(halves) != all(halves):
@@ -134,7 +159,25 @@ def _sources(contents: Contents) -> Iterator[Finding]:
         if not any(source.source.get(key) for key in ("source_address", *(f"{each}_server" for each in _PROXIES))):
             message = "without an address mail would leave from the host's default one"
             yield Finding(code="no-address", message=message, where=where)
-        yield from _path(where, source.path, name)
+        yield from _path(where, source.path, vmta)
+
+
+def _vmta(key: str) -> str:
+    """The vMTA of an entry in the sources: the IPv6 half of a pair has a third part."""
+    return key.removesuffix(".v6") if key.count(".") == 2 else key
+
+
+def _half(contents: Contents, where: str, name: str) -> Iterator[Finding]:
+    """Of a pair the first half is the IPv4 one: the choice by the receiving hosts' addresses relies on it."""
+    if name != _vmta(name) and (_family(contents, name), _family(contents, _vmta(name))) != (6, 4):
+        message = f"the IPv6 half of {_vmta(name)}, whose own address must be an IPv4 one"
+        yield Finding(code="bad-pair", message=message, where=where)
+
+
+def _family(contents: Contents, name: str) -> int | None:
+    """By what it looks up, which is what it can reach."""
+    strategy = contents.sources[name].path.get("ip_lookup_strategy") if name in contents.sources else None
+    return {"Ipv4Only": 4, "Ipv6Only": 6}.get(str(strategy))
 
 
 def _path(where: str, path: Mapping[str, Any], source: str | None = None) -> Iterator[Finding]:

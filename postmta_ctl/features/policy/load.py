@@ -80,6 +80,7 @@ def _vmta(organization: str, row: VmtaRow) -> VirtualMta:
         organization=organization,
         name=row.name,
         address=row.ip_address,
+        ipv6_address=row.ipv6_address,
         ehlo_domain=row.ehlo_domain,
         version=row.version,
         state=row.shown_state,

@@ -19,7 +19,7 @@ from postmta_ctl.features.nodes.release_files import put_release
 from postmta_ctl.features.policy import rehearsal_mail, rehearsal_records, rehearsal_settings
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
-from postmta_ctl.luavm import Clock, HttpRequest, HttpResponse, NodeRuntime, PolicyError
+from postmta_ctl.luavm import Clock, EveryHostHasBoth, HttpRequest, HttpResponse, NodeRuntime, PolicyError
 
 RELEASE = 999_999
 """The number that the release has in the rehearsal; its answer to the probe must be this."""
@@ -82,7 +82,15 @@ def lay_out(
             path.write_bytes(stand_in_key(key.algorithm))
     _hand_out_tickets(folder, contents)
     switch_release(folder, put_release(folder, RELEASE, bundle))
-    return NodeRuntime(folder, policy_dir=folder, launcher=True, http=_unavailable, clock=clock, databases=folder)
+    return NodeRuntime(
+        folder,
+        policy_dir=folder,
+        launcher=True,
+        http=_unavailable,
+        resolver=EveryHostHasBoth(),
+        clock=clock,
+        databases=folder,
+    )
 
 
 def _hand_out_tickets(folder: Path, contents: Contents) -> None:

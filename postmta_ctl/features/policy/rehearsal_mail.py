@@ -7,6 +7,7 @@ from functools import partial
 
 import dkim  # type: ignore[import-untyped]
 
+from postmta_ctl.compiler.names import FAMILIES, family_pool
 from postmta_ctl.core.dkim import public_record
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import CLIENT, RECIPIENT, Act, message, stand_in_key, stranger
@@ -136,7 +137,8 @@ def _tenant(vm: Vm, contents: Contents, tenant: str, domain: str | None) -> str 
 def _leaves(vm: Vm, contents: Contents, queue: str, tenant: str) -> str | None:
     pool = contents.tenants[tenant].pool
     chosen = vm.queue_config_of(queue).egress_pool
-    if chosen != pool:
+    # By a smart host that is an address, all mail goes to hosts of its family.
+    if chosen not in (pool, *(family_pool(pool, family) for family in FAMILIES)):
         return f"its mail would leave from pool {chosen}, not {pool}"
     entries = vm.egress_pool(pool).entries
     for entry in entries:

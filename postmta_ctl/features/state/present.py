@@ -129,6 +129,7 @@ def _vmta(row: VmtaRow) -> Thing:
     warmed = None if row.warmup is None else _warmup(row.warmup)
     return {
         "ip_address": row.ip_address,
+        "ipv6_address": row.ipv6_address,
         "ehlo_domain": row.ehlo_domain,
         "proxy": proxy,
         "nodes": row.nodes,

@@ -25,8 +25,12 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str
     name: str
     ip_address: str
-    held_address: str | None
-    """The address, which no other vMTA may have then; none when operators have it shared."""
+    ipv6_address: str | None = None
+    """Of a pair."""
+    held_address: str | None = None
+    """The IPv4 address, which no other vMTA may have then; none when operators have it shared."""
+    held_ipv6_address: str | None = None
+    """Likewise the IPv6 address, whether it is the only one or of a pair."""
     ehlo_domain: str
     state: Stage
     """Where its warm-up stands, whether it is paused or not."""
@@ -44,6 +48,11 @@ class VmtaRow(msgspec.Struct, frozen=True, kw_only=True):
     """What waited for it on the nodes has yet to be tried at once; none: it was."""
     updated_at: datetime
     created_at: datetime
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """One, or IPv4 and IPv6 of a pair."""
+        return (self.ip_address,) if self.ipv6_address is None else (self.ip_address, self.ipv6_address)
 
     @property
     def is_paused(self) -> bool:

@@ -21,6 +21,7 @@ Allowances = Annotated[
     list[Annotated[int, Meta(ge=1, le=1_000_000_000)]], Meta(min_length=1, max_length=366, examples=[[50, 100, 200]])
 ]
 IpAddress = Annotated[str, Meta(max_length=45, examples=["192.0.2.10"])]
+Ipv6Address = Annotated[str, Meta(max_length=45, examples=["2001:db8::10"])]
 EhloDomain = Annotated[str, Meta(max_length=255, examples=["mx1.example.com"])]
 NodeNames = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=63)]], Meta(max_length=1000, examples=[["mx-1"]])
@@ -38,7 +39,7 @@ class WarmupCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A proxy that connections are made through; the vMTA's address is then one of the proxy's."""
+    """A proxy that connections are made through; the vMTA's addresses are then the proxy's."""
 
     protocol: ProxyProtocol
     """``haproxy``: the PROXY protocol of HAProxy, version 2; ``socks5``: RFC 1928."""
@@ -47,13 +48,16 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class VmtaCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A virtual MTA: an address of a node, and the name it goes by."""
+    """A virtual MTA: an address of a node, or a pair of IPv4 and IPv6, and the name it goes by."""
 
     name: Annotated[str, Meta(max_length=63, examples=["mx1"])]
     """1 to 63 of ``a-z``, ``0-9`` and ``-``."""
     ip_address: IpAddress
+    """IPv4 or IPv6; of a pair the IPv4 one."""
+    ipv6_address: Ipv6Address | None = None
+    """The second address of a pair. Mail leaves from the one that the receiving hosts have the family of."""
     ehlo_domain: EhloDomain
-    """Fully qualified; its address and the reverse name of ``ip_address`` should be each other's."""
+    """Fully qualified; its addresses and the reverse names of these should be each other's."""
     warmup: WarmupCreate | None = None
     proxy: Proxy | None = None
     nodes: NodeNames = []
@@ -64,6 +68,8 @@ class VmtaUpdate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What changes; fields that are absent stay as they are. The name never does: mail that waits is known by it."""
 
     ip_address: IpAddress | UnsetType = UNSET
+    ipv6_address: Ipv6Address | UnsetType | None = UNSET
+    """Null: ``ip_address`` alone, of either family."""
     ehlo_domain: EhloDomain | UnsetType = UNSET
     proxy: Proxy | UnsetType | None = UNSET
     """Null: connect directly."""
@@ -112,12 +118,14 @@ class Vmta(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     ip_address: str
     """In its canonical form."""
+    ipv6_address: str | None
+    """The second one of a pair; null: there is only one, of either family."""
     is_public: bool
-    """False for a private or loopback address: mail leaves through NAT or a proxy, or not at all."""
+    """False where one is private or loopback: mail leaves through NAT or a proxy, or not at all."""
     ehlo_domain: str
     state: State
     version: int
-    """Part of the egress source's name at the nodes; a new one with every change of address, EHLO name, proxy or
+    """Part of the egress source's name at the nodes; a new one with every change of addresses, EHLO name, proxy or
     nodes."""
     proxy: Proxy | None
     nodes: list[str]

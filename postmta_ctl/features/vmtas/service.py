@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,10 +21,9 @@ from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.billing.plans import require_room
 from postmta_ctl.features.fields import Fields
-from postmta_ctl.features.ips.service import require_assigned
 from postmta_ctl.features.nodes import queries as nodes
 from postmta_ctl.features.policy import changes
-from postmta_ctl.features.vmtas import queries, warmup
+from postmta_ctl.features.vmtas import addresses, queries, warmup
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.features.vmtas.schemas import Pause, Proxy, Vmta, VmtaCreate, VmtaUpdate
 from postmta_ctl.store.paging import Page, PageRequest
@@ -65,15 +64,14 @@ async def create(system: System, principal: Principal, data: VmtaCreate) -> Vmta
         async with system.db.transaction() as connection:
             row = await _row(connection, principal, data, system.now())
             version = 1 + await queries.retired_version(connection, row.organization_id, row.name)
-            held = await require_assigned(connection, row.organization_id, row.ip_address)
-            row = msgspec.structs.replace(row, version=version, held_address=held)
+            row = await addresses.holding(connection, msgspec.structs.replace(row, version=version))
             await require_room(system, connection, principal.organization_id, "vmtas")
             await queries.add(connection, row)
             await record_change(connection, row, principal.name, "created", row.created_at)
             shown = shown_vmta(row)
             await audit.record(connection, principal, "vmta.created", row.id, after=shown, now=row.created_at)
     except IntegrityError as error:
-        raise _exists(error) from error
+        raise _exists(error, data.ipv6_address) from error
     return shown
 
 
@@ -81,17 +79,19 @@ async def _row(connection: AsyncConnection, principal: Principal, data: VmtaCrea
     fields = Fields()
     name = fields.read("name", _slug, data.name)
     ip_address = fields.read("ip_address", parse_source_address, data.ip_address)
+    ipv6_address = addresses.read_second(data.ipv6_address, fields)
     ehlo_domain = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
     progress = await warmup.begin(connection, principal.organization_id, data.warmup, fields)
     proxy = _proxy(data.proxy, fields)
     places = await _nodes(connection, data.nodes, fields)
     fields.done()
+    addresses.require_pair(ip_address, ipv6_address)
     return VmtaRow(
         id=new_id(now),
         organization_id=principal.organization_id,
         name=name,
         ip_address=ip_address,
-        held_address=ip_address,
+        ipv6_address=ipv6_address,
         ehlo_domain=ehlo_domain,
         state="warming" if progress else "active",
         version=1,
@@ -126,13 +126,11 @@ async def _nodes(connection: AsyncConnection, names: Iterable[str], fields: Fiel
     return sorted(wanted)
 
 
-def _exists(error: IntegrityError) -> AlreadyExists:
-    # SQLite names the columns, PostgreSQL the constraint, which is named after them.
-    if "held_address" in str(error.orig):
-        field, message = "ip_address", "there is a vMTA of this address already; an address belongs to one only"
-    else:
-        field, message = "name", "your organization has a vMTA of this name already"
-    return AlreadyExists(f"{field}: {message}.", errors=(FieldError(field=field, message=message, code="taken"),))
+def _exists(error: IntegrityError, second: str | UnsetType | None) -> AlreadyExists:
+    if found := addresses.taken(error, second):
+        return found
+    message = "your organization has a vMTA of this name already"
+    return AlreadyExists(f"name: {message}.", errors=(FieldError(field="name", message=message, code="taken"),))
 
 
 async def list_vmtas(system: System, principal: Principal, paging: PageRequest) -> Page[Vmta]:
@@ -173,16 +171,15 @@ async def update(system: System, principal: Principal, vmta_id: str, data: VmtaU
             changed = await _changed(connection, row, data)
             if changed == row:
                 return before
-            if changed.ip_address != row.ip_address:
-                held = await require_assigned(connection, row.organization_id, changed.ip_address)
-                changed = msgspec.structs.replace(changed, held_address=held)
+            if changed.addresses != row.addresses:
+                changed = await addresses.holding(connection, changed)
             changed = msgspec.structs.replace(changed, version=row.version + 1, updated_at=now)
             await queries.save(connection, changed)
             await record_change(connection, changed, principal.name, "changed", now)
             after = shown_vmta(changed)
             await audit.record(connection, principal, "vmta.updated", row.id, before=before, after=after, now=now)
     except IntegrityError as error:
-        raise _exists(error) from error
+        raise _exists(error, data.ipv6_address) from error
     return after
 
 
@@ -190,6 +187,8 @@ async def _changed(connection: AsyncConnection, row: VmtaRow, data: VmtaUpdate) 
     fields, values = Fields(), dict[str, Any]()
     if data.ip_address is not UNSET:
         values["ip_address"] = fields.read("ip_address", parse_source_address, data.ip_address)
+    if data.ipv6_address is not UNSET:
+        values["ipv6_address"] = addresses.read_second(data.ipv6_address, fields)
     if data.ehlo_domain is not UNSET:
         values["ehlo_domain"] = fields.read("ehlo_domain", parse_host, data.ehlo_domain)
     if data.proxy is not UNSET:
@@ -197,7 +196,9 @@ async def _changed(connection: AsyncConnection, row: VmtaRow, data: VmtaUpdate) 
     if data.nodes is not UNSET:
         values["nodes"] = await _nodes(connection, data.nodes, fields)
     fields.done()
-    return msgspec.structs.replace(row, **values)
+    changed = msgspec.structs.replace(row, **values)
+    addresses.require_pair(changed.ip_address, changed.ipv6_address)
+    return changed
 
 
 async def delete(system: System, principal: Principal, vmta_id: str, unchanged: Condition) -> None:
@@ -247,7 +248,8 @@ def shown_vmta(row: VmtaRow) -> Vmta:
         id=row.id,
         name=row.name,
         ip_address=row.ip_address,
-        is_public=is_public(row.ip_address),
+        ipv6_address=row.ipv6_address,
+        is_public=all(map(is_public, row.addresses)),
         ehlo_domain=row.ehlo_domain,
         state=row.shown_state,
         version=row.version,

@@ -27,6 +27,8 @@ def _ask(vm: Vm, question: Callable[[Resolver], T]) -> T:
 
 def lookup_mx(vm: Vm, domain: str, _resolver: str | None) -> dict[str, Any]:
     """The mail exchangers: hosts in order, by preference, and the name under which KumoMTA rolls them up."""
+    if domain.startswith("["):
+        return _literal(domain)
     records = _ask(vm, lambda resolver: resolver.mx(domain))
     by_preference: dict[int, list[str]] = {}
     for preference, host in sorted(records or [(1, domain)]):
@@ -39,6 +41,21 @@ def lookup_mx(vm: Vm, domain: str, _resolver: str | None) -> dict[str, Any]:
         "site_name": site_name(hosts),
         "is_mx": bool(records),
         "is_domain_literal": False,
+        "is_secure": False,
+        "mta_sts": "None",
+    }
+
+
+def _literal(domain: str) -> dict[str, Any]:
+    """An address in the place of a domain (RFC 5321, 4.1.3), which nobody is asked about."""
+    host = domain.strip("[]").lower().removeprefix("ipv6:")
+    return {
+        "domain_name": domain,
+        "hosts": [host],
+        "by_pref": {1: [host]},
+        "site_name": host,
+        "is_mx": False,
+        "is_domain_literal": True,
         "is_secure": False,
         "mta_sts": "None",
     }
@@ -59,6 +76,30 @@ def _alternatives(column: list[str | None]) -> str:
     labels = [label for label in column if label is not None]
     text = labels[0] if len(labels) == 1 else f"({'|'.join(labels)})"
     return text if len(labels) == len(column) else f"{text}?"
+
+
+def lookup_addr(vm: Vm, host: str, _resolver: str | None = None, strategy: str | None = None) -> list[str]:
+    """The addresses of a host, by families; one that is an address itself is answered whatever is asked for."""
+    if _is_address(host):
+        return [host]
+    return _chosen(list(_ask(vm, lambda resolver: resolver.addresses(host))), strategy or "Ipv4AndIpv6")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
+def _chosen(addresses: list[str], strategy: str) -> list[str]:
+    """``Ipv4Only``, ``Ipv6Only``, ``Ipv4AndIpv6``, ``Ipv4ThenIpv6`` (the second if there is none of the first) …"""
+    first, second = ([one for one in addresses if (":" in one) == is_six] for is_six in (False, True))
+    if strategy.startswith("Ipv6"):
+        first, second = second, first
+    if strategy.endswith("Only"):
+        return first
+    return first or second if "Then" in strategy else first + second
 
 
 def _reversed(ip: str) -> str:
@@ -92,7 +133,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "kumo.dns.lookup_mx": lookup_mx,
     "kumo.dns.lookup_txt": lambda vm, domain, _resolver: list(_ask(vm, lambda resolver: resolver.txt(domain))),
     "kumo.dns.lookup_ptr": lambda vm, ip, _resolver: list(_ask(vm, lambda resolver: resolver.ptr(ip))),
-    "kumo.dns.lookup_addr": lambda vm, host, *_how: list(_ask(vm, lambda resolver: resolver.addresses(host))),
+    "kumo.dns.lookup_addr": lookup_addr,
     "kumo.dns.ptr_host": _ptr_host,
     "kumo.dns.reverse_ip": lambda _vm, ip: _reversed(ip),
     "kumo.dns.rbl_lookup": rbl_lookup,

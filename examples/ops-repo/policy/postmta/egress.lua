@@ -1,11 +1,14 @@
 --- Where mail leaves from: pools, sources, and the limits of each path.
 --
 -- KumoMTA caches pools and sources for their `ttl` whatever the epoch: one second lets a published change through.
--- It freezes a source's address in a busy ready queue, so sources are versioned: `<organization>.<vmta>.r<version>`.
+-- It freezes a source's address in a busy ready queue, so sources are versioned: `<organization>.<vmta>.r<version>`,
+-- and `.v6` after it for the IPv6 address of a pair.
 
 local kumo = require 'kumo'
 local log_hook = require 'postmta.log_hook'
 local providers = require 'postmta.providers'
+local shaping = require 'postmta.shaping'
+local sources = require 'postmta.sources'
 
 local M = {}
 
@@ -24,11 +27,7 @@ end
 function M.new(bundle)
   local E = {}
 
-  --- The vMTA of a source name, whatever the version. For a second after a publication KumoMTA still asks for the
-  -- version before; that gets today's address rather than an error, which would refuse mail.
-  local function vmta_of(source_name)
-    return bundle.sources[source_name:match '^(.+)%.r%d+$']
-  end
+  local vmta_of = sources.new(bundle)
 
   local function is_warming(source)
     local vmta = source and vmta_of(source)
@@ -38,16 +37,16 @@ function M.new(bundle)
   --- The sources of a pool that anything may leave from now, on this node. Without the warming one that the list
   -- begins with, another takes its place, for the second place is where a fresh queue begins: an established one's.
   local function open_sources(name)
-    local sources, pool = {}, bundle.pools[name] or {}
+    local open, pool = {}, bundle.pools[name] or {}
     for _, source in ipairs(bundle.placement.sources(name)) do
-      if not is_warming(source) or bundle.warmup.is_open(source:match '^(.+)%.r%d+$') then
-        table.insert(sources, source)
+      if not is_warming(source) or bundle.warmup.is_open(sources.vmta(source)) then
+        table.insert(open, source)
       end
     end
-    if sources[1] ~= pool[1] and is_warming(sources[#sources]) then
-      table.insert(sources, 1, table.remove(sources))
+    if open[1] ~= pool[1] and is_warming(open[#open]) then
+      table.insert(open, 1, table.remove(open))
     end
-    return sources
+    return open
   end
 
   --- Answers get_egress_pool. A pool without entries defers its mail.
@@ -85,7 +84,7 @@ function M.new(bundle)
     if not vmta then
       return kumo.make_egress_path(merged(bundle.installation.path, { refresh_strategy = 'Epoch' }))
     end
-    local name = source_name:match '^(.+)%.r%d+$'
+    local name = sources.vmta(source_name)
     -- A smart host is one site for all domains, and so one path: whose mail it is cannot be told apart there.
     local by_mx = not bundle.installation.queue.protocol
     local provider = by_mx and bundle.provider(routing_domain, site) or providers.OTHER
@@ -95,6 +94,9 @@ function M.new(bundle)
     end
     local limits = by_mx and bundle.shaping_of(name, routing_domain, provider) or bundle.installation.path
     local options = merged(vmta.path, limits, settled)
+    if bundle.sources[name .. '.v6'] then
+      options = shaping.together(options, name, site)
+    end
     return kumo.make_egress_path(bundle.restrain(options, source_name, routing_domain, by_mx and site or nil))
   end
 

@@ -11,6 +11,7 @@ local cancel = require 'postmta.cancel'
 local dkim = require 'postmta.dkim'
 local domains = require 'postmta.domains'
 local egress = require 'postmta.egress'
+local families = require 'postmta.families'
 local fence = require 'postmta.fence'
 local gateway = require 'postmta.gateway'
 local greylisting = require 'postmta.greylisting'
@@ -46,6 +47,7 @@ function M.start(bundle)
   bundle.greylist = greylisting.new(bundle)
   bundle.gateway = gateway.new(bundle)
   bundle.provider = providers.new(bundle)
+  bundle.part_of = families.new(bundle)
   bundle.shaping_of = shaping.new(bundle)
   bundle.warmup = warmup.new(bundle)
   bundle.placement = placement.new(bundle)

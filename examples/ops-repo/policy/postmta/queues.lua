@@ -2,6 +2,7 @@
 
 local kumo = require 'kumo'
 local log_hook = require 'postmta.log_hook'
+local sources = require 'postmta.sources'
 
 local M = {}
 
@@ -13,15 +14,19 @@ function M.new(bundle)
   local Q = {}
 
   local function vmtas_of(pool)
-    local vmtas = {}
-    for i, source in ipairs(bundle.placement.sources(pool)) do
-      vmtas[i] = source:match '^(.+)%.r%d+$'
+    local vmtas, seen = {}, {}
+    for _, source in ipairs(bundle.placement.sources(pool)) do
+      local vmta = sources.vmta(source)
+      if not seen[vmta] then
+        seen[vmta] = true
+        table.insert(vmtas, vmta)
+      end
     end
     return vmtas
   end
 
   --- Answers get_queue_config.
-  function Q.config(domain, tenant)
+  function Q.config(domain, tenant, _campaign, routing_domain)
     if domain == log_hook.QUEUE then
       return kumo.make_queue_config(log_hook.queue_options(bundle.installation))
     end
@@ -35,7 +40,8 @@ function M.new(bundle)
     end
     -- Mail for a named pool that was deleted leaves as other mail of the organization does.
     local known = tenant and (bundle.tenants[tenant] or bundle.tenants[tenant:match '^(.+)%._'])
-    local options = { egress_pool = known and known.pool or M.NO_POOL, refresh_strategy = 'Epoch' }
+    local pool = known and bundle.part_of(known.pool, routing_domain or domain)
+    local options = { egress_pool = pool or M.NO_POOL, refresh_strategy = 'Epoch' }
     for name, value in pairs(bundle.installation.queue) do
       options[name] = value
     end

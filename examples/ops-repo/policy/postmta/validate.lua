@@ -35,13 +35,14 @@ function M.new(bundle)
     end
   end
 
+  -- An address in the place of the recipient's domain: a policy is judged without asking any DNS.
   local function check_tenants()
     for pool in pairs(bundle.weights) do
       expect(bundle.pools[pool], string.format('weights of no pool %s', pool))
     end
     for tenant, known in pairs(bundle.tenants) do
       expect(bundle.pools[known.pool], string.format('tenant %s: no pool %s', tenant, known.pool))
-      try('queue of tenant ' .. tenant, kumo.invoke_get_queue_config, tenant .. '@example.com')
+      try('queue of tenant ' .. tenant, kumo.invoke_get_queue_config, tenant .. '@[192.0.2.1]')
       if known.rate then
         try('rate of tenant ' .. tenant, kumo.make_throttle, 'postmta:' .. known.pool, known.rate)
       end

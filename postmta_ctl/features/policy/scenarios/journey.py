@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from postmta_ctl.compiler.names import parse_source, tenant_name
+from postmta_ctl.compiler.names import parse_source, tenant_name, whole_pool
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import CLIENT
 from postmta_ctl.features.policy.scenarios.format import Scenario
@@ -114,7 +114,7 @@ def _on_its_way(vm: Vm, contents: Contents, scenario: Scenario, message: Message
         limits[vmta] = _per_day(contents, queue, path, entry.name)
     return Outcome(
         queue=message.queue_name,
-        pool=queue.egress_pool,
+        pool=whole_pool(queue.egress_pool),
         vmtas=tuple(limits),
         per_day=limits,
         signed_by=tuple(_selectors(message)),
@@ -130,7 +130,8 @@ def _per_day(
     known = contents.sources.get(source.rpartition(".r")[0])
     if known is not None and known.warming:
         return "warm-up"
-    paces = [each.rate for each in contents.tenants.values() if each.pool == queue.egress_pool and each.rate]
+    pool = whole_pool(queue.egress_pool)
+    paces = [each.rate for each in contents.tenants.values() if each.pool == pool and each.rate]
     found = [one.throttle("max_message_rate") for one in (path, queue)] + [path.throttle("source_selection_rate")]
     found += path.throttles("additional_message_rate_throttles").values()
     found += path.throttles("additional_source_selection_rates").values()

@@ -11,7 +11,7 @@ from postmta_ctl.core import dnsbl
 from postmta_ctl.core.dnsbl import Blocklist, Code
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import is_id
-from postmta_ctl.core.ip_addresses import IPAddress
+from postmta_ctl.core.ip_addresses import IPAddress, is_public
 from postmta_ctl.errors import InvalidRequest, NotFound, PermissionDenied
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
@@ -130,7 +130,8 @@ async def _targets(system: System, principal: Principal, data: CheckRequest) -> 
     async with system.db.reading() as connection:
         if data.vmta_id is not None:
             row = await _vmta(connection, principal, data.vmta_id)
-            return [_Target(_parse("vmta_id", row.ip_address), row)], []
+            public = [one for one in row.addresses if is_public(one)]
+            return [_Target(_parse("vmta_id", one), row) for one in public or row.addresses], []
         rows = await vmtas.of_organization(connection, principal.organization_id, PageRequest(limit=MAX_VMTAS))
     if len(rows) > MAX_VMTAS:
         raise InvalidRequest.of("all_vmtas", f"there are more than {MAX_VMTAS}; check them one by one, by vmta_id")
@@ -145,12 +146,12 @@ async def _vmta(connection: AsyncConnection, principal: Principal, vmta_id: str)
 
 
 def _public(rows: list[VmtaRow]) -> tuple[list[_Target], list[str]]:
-    targets, skipped = [], []
+    """Every public address, and the names of those that have none."""
+    targets, skipped = list[_Target](), list[str]()
     for row in rows:
-        try:
-            targets.append(_Target(dnsbl.parse_address(row.ip_address), row))
-        except InputError:
-            skipped.append(row.name)
+        found = [_Target(_parse("all_vmtas", one), row) for one in row.addresses if is_public(one)]
+        targets += found
+        skipped += [] if found else [row.name]
     return targets, skipped
 
 

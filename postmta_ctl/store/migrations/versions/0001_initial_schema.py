@@ -872,10 +872,19 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("ip_address", sa.String(length=45), nullable=False),
         sa.Column(
+            "ipv6_address", sa.String(length=45), nullable=True, comment="of a pair, whose ip_address is the IPv4 one"
+        ),
+        sa.Column(
             "held_address",
             sa.String(length=45),
             nullable=True,
-            comment="ip_address; null when operators have it shared",
+            comment="the IPv4 one; null: there is none, or it is shared",
+        ),
+        sa.Column(
+            "held_ipv6_address",
+            sa.String(length=45),
+            nullable=True,
+            comment="the IPv6 one, in whichever column; null likewise",
         ),
         sa.Column("ehlo_domain", sa.String(length=253), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False, comment="active or warming, also while paused"),
@@ -909,9 +918,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_vmtas")),
         sa.UniqueConstraint("held_address", name=op.f("uq_vmtas_held_address")),
+        sa.UniqueConstraint("held_ipv6_address", name=op.f("uq_vmtas_held_ipv6_address")),
         sa.UniqueConstraint("organization_id", "name", name=op.f("uq_vmtas_organization_id_name")),
     )
     op.create_index(op.f("ix_vmtas_ip_address"), "vmtas", ["ip_address"], unique=False)
+    op.create_index(op.f("ix_vmtas_ipv6_address"), "vmtas", ["ipv6_address"], unique=False)
     op.create_table(
         "warmup_nodes",
         sa.Column("node_id", sa.String(length=36), nullable=False),
@@ -1533,6 +1544,7 @@ def downgrade() -> None:
     op.drop_table("webhooks")
     op.drop_table("warmup_schedules")
     op.drop_table("warmup_nodes")
+    op.drop_index(op.f("ix_vmtas_ipv6_address"), table_name="vmtas")
     op.drop_index(op.f("ix_vmtas_ip_address"), table_name="vmtas")
     op.drop_table("vmtas")
     op.drop_index(op.f("ix_users_organization_id"), table_name="users")
