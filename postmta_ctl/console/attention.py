@@ -148,7 +148,7 @@ def of_nodes(found: Iterable[Node]) -> Iterator[Item]:
     for one in found:
         if not one.is_online:
             yield Item(
-                "bad", f"Node {one.name}", one.last_error or "It is not online.", "See the nodes", "/console#nodes"
+                "bad", f"Node {one.name}", one.last_error or "It is not online.", "See the nodes", "/console/nodes"
             )
         elif one.restart_needed:
             said = f"KumoMTA reads {', '.join(one.restart_needed)} at its start only: restart it."
