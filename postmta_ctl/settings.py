@@ -72,6 +72,9 @@ class DnsblSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How often every vMTA's address is checked, with events when it is listed or delisted; 0: never."""
 
 
+_FEWEST_RELEASES, _LONGEST_DAYS = 2, 36_500
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. Made once, by :func:`load`, and handed to whoever needs it."""
 
@@ -149,6 +152,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     publish_debounce_seconds: float = 1.0
     publish_approval: bool = False
     """Publishing proposes a release, and somebody else than its author approves it before any node sees it."""
+    releases_kept: int = 100
+    """So many of the newest releases keep their files in the database; of those before, the record of who published
+    what and why stays, and they cannot be gone back to. At least 2. What a node runs, or is to run, is always kept."""
+    releases_kept_days: float = 90.0
+    """A release that ran within so many days, or within ``event_retention_days``, keeps its files, however many came
+    after it: messages of that time are explained by them."""
+    node_releases_kept: int = 10
+    """So many of the newest releases stay in a node's folder, at least 2, and the running one. Agents have an option
+    of their own."""
+    node_releases_kept_days: float = 0.0
+    """What was written to a node within so many days stays there as well."""
     kumod: str = ""
     """A kumod program whose ``--validate`` is part of proving a policy; empty: ``KUMOD``, or the one on the PATH."""
     dns: str = "system"
@@ -264,7 +278,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     except ValueError as error:
         raise ConfigurationError(f"trusted_proxies: {error}") from None
     _check_roles(settings)
+    _check_retention(settings)
     return settings
+
+
+def _check_retention(settings: Settings) -> None:
+    """The one that runs and the one before: a Lua context may still read from that."""
+    for name in ("releases_kept", "node_releases_kept"):
+        if getattr(settings, name) < _FEWEST_RELEASES:
+            raise ConfigurationError(f"{name}: at least {_FEWEST_RELEASES}")
+    for name in ("releases_kept_days", "node_releases_kept_days"):
+        if not 0 <= getattr(settings, name) <= _LONGEST_DAYS:
+            raise ConfigurationError(f"{name}: from 0 to {_LONGEST_DAYS}")
 
 
 def _check_roles(settings: Settings) -> None:

@@ -34,6 +34,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--token-file", required=True, type=_FILE, help="Holds the token that adding the node has shown.")
 @click.option("--signing-key-file", required=True, type=_FILE, help="Holds what `postmta node signing-key` prints.")
 @click.option("--file-owner", help="The user kumod runs as, to own the files that hold secrets.")
+@click.option(
+    "--releases-kept", type=click.IntRange(min=2), default=10, help="So many of the newest releases stay in the folder."
+)
+@click.option(
+    "--releases-kept-days",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="What was written within so many days stays as well.",
+)
 @click.option("--plain-http", is_flag=True, help="Let private keys come over a network without TLS.")
 def agent(
     control_plane: str,
@@ -43,6 +52,8 @@ def agent(
     token_file: Path,
     signing_key_file: Path,
     file_owner: str | None,
+    releases_kept: int,
+    releases_kept_days: float,
     plain_http: bool,
 ) -> None:
     """Bring releases to the kumod beside it, from a control plane that has no folder of this host.
@@ -65,6 +76,8 @@ def agent(
         token=token_file.read_text(encoding="ascii").strip(),
         signing_key=key,
         file_owner=file_owner,
+        releases_kept=releases_kept,
+        releases_kept_days=releases_kept_days,
     )
     configure_logging(Settings())
     with suppress(asyncio.CancelledError):

@@ -24,6 +24,10 @@ class Options:
     """What orders have to be signed with."""
     file_owner: str | None = None
     """The user that kumod runs as; None: the agent's own."""
+    releases_kept: int = 10
+    """So many of the newest releases stay in the folder."""
+    releases_kept_days: float = 0.0
+    """What was written within so many days stays as well."""
 
 
 def require_safe(url: str, *, is_plain_allowed: bool) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -130,7 +131,8 @@ class Agent:
         await self._report()
         await asyncio.sleep(probe.POOL_SECONDS)
         await self._kumod.bump_epoch(address)
-        await asyncio.to_thread(prune, self._options.policy_dir)
+        kept, days = self._options.releases_kept, self._options.releases_kept_days
+        await asyncio.to_thread(prune, self._options.policy_dir, kept=kept, days=days, now=datetime.now(UTC))
         await self._tidy()
         self._confirmed = running
 

@@ -70,14 +70,20 @@ def write_node_files(
     unsubscribe_url: str = "",
     unsubscribe_key: str = "",
     owner: str | None = None,
+    durable: bool = True,
 ) -> None:
-    """Write the launchers and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone."""
+    """Write the launchers and ``node.json``; the latter holds secrets and is for ``owner`` (a user name) alone.
+
+    What is thrown away anyway need not be ``durable``: a disk takes milliseconds for each file that it must keep.
+    """
     node = {"node": node_name, "ingest_url": ingest_url, "ingest_token": ingest_token, "admin_token": admin_token}
     node |= {"unsubscribe_url": unsubscribe_url, "unsubscribe_key": unsubscribe_key}
-    replace_file(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner)
-    replace_file(policy_dir / "tsa_init.lua", tsa_launcher(policy_dir).encode(), mode=0o644, owner=owner)
+    replace_file(policy_dir / "init.lua", launcher(policy_dir).encode(), mode=0o644, owner=owner, durable=durable)
+    replace_file(
+        policy_dir / "tsa_init.lua", tsa_launcher(policy_dir).encode(), mode=0o644, owner=owner, durable=durable
+    )
     text = msgspec.json.format(msgspec.json.encode(node), indent=1)
-    replace_file(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner)
+    replace_file(policy_dir / "node.json", text + b"\n", mode=0o600, owner=owner, durable=durable)
 
 
 class KeyFile(NamedTuple):
@@ -110,12 +116,12 @@ def current_release(policy_dir: Path) -> str | None:
     return path.read_text(encoding="ascii").strip() if path.exists() else None
 
 
-def switch_release(policy_dir: Path, folder: str, owner: str | None = None) -> None:
+def switch_release(policy_dir: Path, folder: str, owner: str | None = None, *, durable: bool = True) -> None:
     """Make ``releases/<folder>`` the one that the next Lua context runs."""
-    replace_file(policy_dir / "current", f"{folder}\n".encode("ascii"), mode=0o644, owner=owner)
+    replace_file(policy_dir / "current", f"{folder}\n".encode("ascii"), mode=0o644, owner=owner, durable=durable)
 
 
-def replace_file(path: Path, content: bytes, *, mode: int, owner: str | None) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int, owner: str | None, durable: bool = True) -> None:
     """Give a file this content, durably and in one step; one that has it already is left alone."""
     if path.is_file() and path.read_bytes() == content and stat.S_IMODE(path.stat().st_mode) == mode:
         _give(path, owner)
@@ -128,13 +134,15 @@ def replace_file(path: Path, content: bytes, *, mode: int, owner: str | None) ->
             os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         _give(temporary, owner)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -108,7 +108,7 @@ def actions(release: Release, newest_digest: str) -> tuple[tuple[str, str], ...]
         names = ("approve", "reject")
     elif release.state == "canary":
         names = ("promote", "stop")
-    elif release.state == "published" and release.digest != newest_digest:
+    elif release.state == "published" and release.digest != newest_digest and release.files_removed_at is None:
         names = ("rollback",)
     return tuple((name, "Roll back to this" if name == "rollback" else ACTIONS[name]) for name in names)
 

@@ -19,6 +19,7 @@ from postmta_ctl.features.nodes.watch import watch_nodes
 from postmta_ctl.features.policy.canaries import watch as watch_canary
 from postmta_ctl.features.policy.drift import watch_drift
 from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pending
+from postmta_ctl.features.policy.retention import forget_old_releases
 from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.retention.folding import fold_counts
 from postmta_ctl.features.retention.jobs import forget_events, make_partitions
@@ -53,6 +54,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="publish pending changes", every=0.5, run=publish_pending),
     Job(name="watch the canary", every=5.0, run=watch_canary),
     Job(name="look for drift", every=300.0, run=watch_drift),
+    Job(name="forget old releases", every=600.0, run=forget_old_releases),
     Job(name="watch nodes", every=5.0, run=watch_nodes),
     Job(name="bring nodes up to date", every=5.0, run=bring_nodes_up_to_date),
     Job(name="live data", every=1.0, run=refresh_live_data),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from postmta_ctl.compiler.bundle import Bundle, read_manifest
 from postmta_ctl.compiler.node_files import current_release, switch_release
 from postmta_ctl.features.nodes import release_files
 from postmta_ctl.features.nodes.release_files import KEPT, ReleaseChanged, prune, put_release
+
+NOW = datetime.now(UTC)
 
 
 def bundle(**files: bytes) -> Bundle:
@@ -105,7 +108,7 @@ def test_the_newest_releases_are_kept_and_what_is_not_ours(tmp_path: Path) -> No
     for number in range(1, KEPT + 6):
         publish(tmp_path, number, bundle(**{"n.lua": str(number).encode()}))
     (tmp_path / "releases/notes").mkdir()
-    prune(tmp_path)
+    prune(tmp_path, now=NOW + timedelta(days=1))
     names = sorted(path.name for path in (tmp_path / "releases").iterdir())
     assert [name.partition("-")[0] for name in names] == [f"{n:06d}" for n in range(6, KEPT + 6)] + ["notes"]
 
@@ -114,13 +117,24 @@ def test_the_running_release_is_kept_however_old(tmp_path: Path) -> None:
     first = publish(tmp_path, 1, bundle())
     for number in range(2, KEPT + 6):
         put_release(tmp_path, number, bundle(**{"n.lua": str(number).encode()}))
-    prune(tmp_path)
+    prune(tmp_path, now=NOW + timedelta(days=1))
     assert first.is_dir()
     assert current_release(tmp_path) == first.name
 
 
+def test_what_is_younger_than_so_many_days_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    for number, days in ((1, 40.0), (2, 20.0), (3, 10.0), (4, 0.0)):
+        folder = publish(tmp_path, number, bundle(**{"n.lua": str(number).encode()}))
+        written = (NOW - timedelta(days=days)).timestamp()
+        os.utime(folder / "manifest.json", (written, written))
+    prune(tmp_path, kept=2, days=30.0, now=NOW)
+    assert sorted(path.name[:6] for path in (tmp_path / "releases").iterdir()) == ["000002", "000003", "000004"]
+    prune(tmp_path, kept=2, days=5.0, now=NOW)
+    assert sorted(path.name[:6] for path in (tmp_path / "releases").iterdir()) == ["000003", "000004"]
+
+
 PUBLISH_FOR_EVER = """
-import itertools, pathlib, sys
+import datetime, itertools, pathlib, sys
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.node_files import switch_release
 from postmta_ctl.features.nodes.release_files import prune, put_release
@@ -129,7 +143,7 @@ folder = pathlib.Path(sys.argv[1])
 for number in itertools.count(int(sys.argv[2])):
     files = {f"data/{n:04x}.json": b"%d" % (number if n % 2 else 0) for n in range(40)}
     switch_release(folder, put_release(folder, number, Bundle.of(files)))
-    prune(folder)
+    prune(folder, now=datetime.datetime.now(datetime.UTC))
     print(number, flush=True)
 """
 

@@ -83,7 +83,14 @@ class SimulatedNode:
     def __init__(
         self, folder: Path, bundle: Bundle, clock: ManualClock, live: Mapping[str, bytes], number: int
     ) -> None:
-        write_node_files(folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
+        write_node_files(
+            folder,
+            node_name=EVERYWHERE,
+            ingest_url="http://127.0.0.1:1",
+            ingest_token="",
+            admin_token="",
+            durable=False,
+        )
         _write_stand_ins(folder, bundle)
         node_folder.write(folder, live, owner=None)
         root = folder / "release"

@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.names import shard_file, shard_of
 from postmta_ctl.core.inject import InjectItem
-from postmta_ctl.errors import NotFound
 from postmta_ctl.features.messages.simulated_node import SimulatedNode
 from postmta_ctl.features.messages.simulation_schemas import SimulatedRecipient
 from postmta_ctl.features.policy import queries as releases
-from postmta_ctl.features.policy.draft import load_bundle
+from postmta_ctl.features.policy.draft import gone, load_bundle
 from postmta_ctl.luavm import ManualClock, PolicyError
 from postmta_ctl.luavm.trace import Step
 
@@ -49,7 +48,7 @@ async def part_of_release(connection: AsyncConnection, number: int, domain: str)
     except KeyError:
         bundle = Bundle.of({})
     if not bundle.files:
-        raise NotFound(f"The files of release {number} are kept no more: nobody can tell now.", code="release_gone")
+        raise gone(number)
     return bundle
 
 

@@ -61,7 +61,7 @@ def write_own_files(system: System, row: NodeRow) -> None:
     """
     folder = Path(row.policy_dir)
     make_folder(folder)
-    write_node_files(folder, **own_values(system, row), owner=row.file_owner)
+    write_node_files(folder, **own_values(system, row), owner=row.file_owner, durable=True)
 
 
 def own_values(system: System, row: NodeRow) -> dict[str, str]:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,8 @@ from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.compiler.node_files import current_release, switch_release, sync_folder
 
 KEPT = 10
-"""Releases that stay on a node."""
+"""Releases that stay on a node, unless something else is set."""
+_DAY_SECONDS = 86_400
 
 _FOLDER = re.compile(r"\d{6,}-[0-9a-f]{12}")
 
@@ -106,13 +108,27 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-def prune(policy_dir: Path) -> None:
-    """Remove all but the newest releases; the one that is switched to stays in any case."""
+def prune(policy_dir: Path, *, kept: int = KEPT, days: float = 0.0, now: datetime) -> None:
+    """Remove old releases; the one that is switched to stays in any case.
+
+    Args:
+        policy_dir: The node's folder.
+        kept: So many of the newest stay.
+        days: Those that were written within so many days stay as well.
+        now: The time.
+    """
     releases = policy_dir / "releases"
     folders = sorted((path for path in releases.iterdir() if _FOLDER.fullmatch(path.name)), key=_number)
-    for folder in folders[:-KEPT]:
-        if folder.name != current_release(policy_dir):
+    since = now.timestamp() - days * _DAY_SECONDS
+    for folder in folders[:-kept]:
+        if folder.name != current_release(policy_dir) and _written_at(folder) <= since:
             shutil.rmtree(folder)
+
+
+def _written_at(folder: Path) -> float:
+    """Seconds since the epoch; that of the manifest, whose time no link to another release's file can change."""
+    manifest = folder / MANIFEST
+    return (manifest if manifest.is_file() else folder).stat().st_mtime
 
 
 def _number(folder: Path) -> int:

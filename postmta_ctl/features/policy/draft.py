@@ -13,6 +13,7 @@ from postmta_ctl.compiler.increment import Increment, render_since
 from postmta_ctl.compiler.lua import LuaLiteralError
 from postmta_ctl.compiler.model import PolicyModel
 from postmta_ctl.compiler.render import render
+from postmta_ctl.errors import NotFound
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.policy import queries, since
 from postmta_ctl.features.policy.load import load_model
@@ -159,6 +160,18 @@ def _compile_since(model: PolicyModel, few: Since) -> tuple[list[Finding], Incre
         return findings, None
 
 
+async def load_release(connection: AsyncConnection, number: int) -> Bundle:
+    """A release out of its blobs, for somebody who named it.
+
+    Raises:
+        NotFound: ``release_gone``: its files are kept no more.
+    """
+    files = await queries.files_of(connection, number)
+    if not files:
+        raise gone(number)
+    return await load_bundle(connection, files)
+
+
 async def load_bundle(connection: AsyncConnection, files: dict[str, str], *, like: Bundle | None = None) -> Bundle:
     """A release's bundle out of its blobs.
 
@@ -172,3 +185,11 @@ async def load_bundle(connection: AsyncConnection, files: dict[str, str], *, lik
     blobs = await queries.contents(connection, {digest for path, digest in files.items() if path not in same})
     own = {path: blobs[digest] for path, digest in files.items() if path not in same}
     return Bundle.of(there | own, {path: digest for path, digest in same.items() if path not in there})
+
+
+def gone(number: int) -> NotFound:
+    """The error for whoever asks for the files of such a release."""
+    return NotFound(
+        f"The files of release {number} are kept no more; what remains is the record of who published what and why.",
+        code="release_gone",
+    )

@@ -18,7 +18,7 @@ import msgspec
 
 from postmta_ctl.clients.kumod import NodeAddress, NodeRefused, ResolvedPath
 from postmta_ctl.compiler.bundle import Bundle
-from postmta_ctl.compiler.node_files import write_node_files
+from postmta_ctl.compiler.node_files import EVERYWHERE, write_node_files
 from postmta_ctl.core.drift import PathComparison, PathDifference
 from postmta_ctl.core.shaping import Limits
 from postmta_ctl.luavm import NodeRuntime, PolicyError, no_network
@@ -103,7 +103,9 @@ def _differences(bundle: Bundle, found: list[ResolvedPath]) -> list[PathDifferen
 
 def _vm(folder: Path, bundle: Bundle) -> Vm:
     """The policy without its sending domains, of which paths know nothing."""
-    write_node_files(folder, node_name="drift", ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
+    write_node_files(
+        folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="", durable=False
+    )
     root = folder / "release"
     Bundle.of({path: one for path, one in bundle.files.items() if not path.startswith("data/")}).write(root, release=0)
     node = NodeRuntime(root, policy_dir=folder, http=no_network, clock=SystemClock(), time_limit=TIME_LIMIT)

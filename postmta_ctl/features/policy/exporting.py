@@ -8,7 +8,7 @@ from datetime import datetime
 from postmta_ctl.compiler.bundle import Bundle, ChangeClass
 from postmta_ctl.errors import Conflict, NotFound
 from postmta_ctl.features.policy import queries
-from postmta_ctl.features.policy.draft import load_bundle
+from postmta_ctl.features.policy.draft import load_release
 from postmta_ctl.features.policy.scenarios import queries as scenario_queries
 from postmta_ctl.system import System
 
@@ -38,7 +38,7 @@ async def export(system: System, number: int | None) -> Exported:
         number: Which; the newest published one when absent.
 
     Raises:
-        NotFound: There is no such release.
+        NotFound: There is no such release, or its files are kept no more.
         Conflict: It was never published.
     """
     async with system.db.reading() as connection:
@@ -49,7 +49,7 @@ async def export(system: System, number: int | None) -> Exported:
             raise Conflict(f"Release {row.number} is not published: it is {row.state}.")
         return Exported(
             number=row.number,
-            bundle=await load_bundle(connection, await queries.files_of(connection, row.number)),
+            bundle=await load_release(connection, row.number),
             author=row.author,
             approved_by=row.approved_by,
             reason=row.reason,

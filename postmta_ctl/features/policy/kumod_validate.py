@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.lua import literal
-from postmta_ctl.compiler.node_files import EVERYWHERE, switch_release, write_node_files
+from postmta_ctl.compiler.scratch import lay_out
 from postmta_ctl.features.nodes.access import is_user
-from postmta_ctl.features.nodes.release_files import put_release
 from postmta_ctl.luavm.tables import read_table
 
 _SECONDS = 60
@@ -54,8 +53,7 @@ def _stage(folder: Path, bundle: Bundle) -> Path:
         Path(path).mkdir()
     policy_dir = folder / "policy"
     policy_dir.mkdir()
-    write_node_files(policy_dir, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token="")
-    switch_release(policy_dir, put_release(policy_dir, 0, staged))
+    lay_out(policy_dir, staged, 0)
     return policy_dir / "init.lua"
 
 

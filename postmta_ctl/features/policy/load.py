@@ -28,6 +28,9 @@ from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.settings import PolicySettings, Settings
 
+_FEW = 5000
+"""Names that are looked up one by one; of more, all rows are read."""
+
 
 async def load_model(
     connection: AsyncConnection, settings: Settings, *, only: Collection[str] | None = None
@@ -40,7 +43,8 @@ async def load_model(
         only: Names of the domains that are wanted; all of them when absent.
     """
     signing = await (domains.all_signing_keys(connection) if only is None else domains.signing_keys(connection, only))
-    pool_rows = await pools.of_all(connection)
+    few = None if only is None or len(only) > _FEW else only
+    pool_rows = await pools.of_all(connection, only=few)
     chosen = {(slug, domain): row.name for slug, row in pool_rows for domain in row.domains}
     return PolicyModel(
         installation=_installation(settings),

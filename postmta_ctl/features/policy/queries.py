@@ -70,6 +70,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None
     canary: Canary | None
     basis: Basis | None
+    files_removed_at: datetime | None = None
+    """Since when only the record of it is kept."""
     published_at: datetime | None
     created_at: datetime
 

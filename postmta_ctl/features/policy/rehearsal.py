@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from postmta_ctl.compiler import scratch
 from postmta_ctl.compiler.bundle import Bundle
 from postmta_ctl.compiler.check import Finding
-from postmta_ctl.compiler.node_files import EVERYWHERE, KeyFile, key_path, switch_release, write_node_files
-from postmta_ctl.features.nodes.release_files import put_release
+from postmta_ctl.compiler.node_files import KeyFile, key_path
 from postmta_ctl.features.policy import rehearsal_mail, rehearsal_records, rehearsal_settings
 from postmta_ctl.features.policy.bundle_contents import Contents
 from postmta_ctl.features.policy.rehearsal_acts import stand_in_key
@@ -74,14 +74,13 @@ def lay_out(
         domains: Those that need their keys, as values.
         clock: The node's; real time when absent.
     """
-    write_node_files(folder, node_name=EVERYWHERE, ingest_url="http://127.0.0.1:1", ingest_token="", admin_token=TOKEN)
+    scratch.lay_out(folder, bundle, RELEASE, admin_token=TOKEN)
     for name in domains.values():
         for key in contents.domains[name].keys:
             path = key_path(folder, KeyFile(name, key.selector, key.id))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(stand_in_key(key.algorithm))
     _hand_out_tickets(folder, contents)
-    switch_release(folder, put_release(folder, RELEASE, bundle))
     return NodeRuntime(
         folder,
         policy_dir=folder,

@@ -8,7 +8,7 @@ from typing import Literal
 from postmta_ctl.compiler.bundle import Bundle, change_class
 from postmta_ctl.errors import Conflict, NotFound
 from postmta_ctl.features.policy import bringing, canaries, queries, releasing
-from postmta_ctl.features.policy.draft import load_bundle
+from postmta_ctl.features.policy.draft import gone, load_bundle, load_release
 from postmta_ctl.features.policy.proofs import prove_bundle, require
 from postmta_ctl.features.policy.publish import Publication
 from postmta_ctl.features.policy.queries import ReleaseRow
@@ -31,7 +31,7 @@ async def roll_back(system: System, by: By, number: int, *, reason: str | None =
         reason: For the history.
 
     Raises:
-        NotFound: There is no such release.
+        NotFound: There is no such release, or ``release_gone``: its files are kept no more.
         Conflict: It never was published to all nodes.
         PolicyRefused: The policy no longer holds, such as when it signs with a key that was deleted.
         Busy: A publication takes its time.
@@ -42,7 +42,7 @@ async def roll_back(system: System, by: By, number: int, *, reason: str | None =
         async with system.db.reading() as connection:
             latest = await queries.latest(connection)
             next_number = await queries.newest_number(connection) + 1
-            wanted = await load_bundle(connection, await queries.files_of(connection, number))
+            wanted = await load_release(connection, number)
             current = await load_bundle(connection, await queries.files_of(connection, latest.number if latest else 0))
             keys = await queries.key_files(connection)
             scenarios = await scenario_queries.text(connection)
@@ -65,6 +65,8 @@ async def _published(system: System, number: int) -> ReleaseRow:
         raise NotFound(f"There is no release {number}.")
     if row.state != "published":
         raise Conflict(f"Release {number} never ran on all nodes: it is {row.state}.")
+    if row.files_removed_at is not None:
+        raise gone(number)
     return row
 
 

@@ -205,7 +205,14 @@ async def _tidy(system: System, target: Target, row: NodeRow) -> None:
     """Only once the node runs the release: until then it may need what is removed here."""
     folder, domains = Path(row.policy_dir), target.domains(row)
     keys = await _keys(system, target, row)
-    await asyncio.to_thread(release_files.prune, folder)
+    settings = system.settings
+    await asyncio.to_thread(
+        release_files.prune,
+        folder,
+        kept=settings.node_releases_kept,
+        days=settings.node_releases_kept_days,
+        now=system.now(),
+    )
     await asyncio.to_thread(key_files.remove_others, folder, keys, row.file_owner, domains=domains)
 
 

@@ -108,6 +108,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None
     """Why it was stopped or rejected."""
     canary: Canary | None
+    files_removed_at: datetime | None = None
+    """Since when its files are kept no more, so that it cannot be gone back to; null: they are."""
     published_at: datetime | None
     created_at: datetime
 
@@ -120,4 +122,4 @@ class ReleaseDetail(msgspec.Struct, frozen=True, kw_only=True):
     proofs: list[Proof]
     diff: str
     files: dict[str, str]
-    """SHA-256 of each file, by path."""
+    """SHA-256 of each file, by path; empty when they are kept no more."""

@@ -11,7 +11,7 @@ from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.errors import InvalidRequest, NotFound
 from postmta_ctl.features.policy import queries
 from postmta_ctl.features.policy.canaries import standstill
-from postmta_ctl.features.policy.draft import draft_policy, load_bundle, prove_draft
+from postmta_ctl.features.policy.draft import draft_policy, load_release, prove_draft
 from postmta_ctl.features.policy.proofs import Proof, of_model, require
 from postmta_ctl.features.policy.queries import ChangeRow, ReleaseRow
 from postmta_ctl.features.policy.schemas import Change, Check, Difference, Plan, Release, ReleaseDetail
@@ -42,7 +42,7 @@ async def difference(system: System, first: int, second: int | None) -> Differen
     """What differs from one release to another, or to the policy as it is configured now.
 
     Raises:
-        NotFound: There is no such release.
+        NotFound: There is no such release, or its files are kept no more.
         PolicyRefused: The present configuration cannot be rendered.
     """
     before = await _bundle_of(system, first)
@@ -59,7 +59,7 @@ async def _bundle_of(system: System, number: int) -> Bundle:
     async with system.db.reading() as connection:
         if await queries.by_number(connection, number) is None:
             raise NotFound(f"There is no release {number}.")
-        return await load_bundle(connection, await queries.files_of(connection, number))
+        return await load_release(connection, number)
 
 
 async def check(system: System) -> Check:

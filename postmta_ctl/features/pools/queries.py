@@ -47,19 +47,27 @@ async def of_organization(connection: AsyncConnection, organization_id: str, pag
     return await _filled(connection, paging.apply(_POOL.where(pools.c.organization_id == organization_id), pools.c.id))
 
 
-async def of_all(connection: AsyncConnection, organization_id: str | None = None) -> list[tuple[str, PoolRow]]:
-    """Every pool, or those of one organization, with the slug of its organization, sorted by both names."""
+async def of_all(
+    connection: AsyncConnection, organization_id: str | None = None, *, only: Collection[str] | None = None
+) -> list[tuple[str, PoolRow]]:
+    """Every pool, or those of one organization, with the slug of its organization, sorted by both names.
+
+    Args:
+        connection: Where to look.
+        organization_id: Only those of this organization.
+        only: Of the domains that have a pool only these names are looked up, since there may be very many; none: all.
+    """
     query, owners = _POOL, select(organizations.c.id, organizations.c.slug)
     if organization_id is not None:
         query = query.where(pools.c.organization_id == organization_id)
         owners = owners.where(organizations.c.id == organization_id)
     slugs = {row.id: row.slug for row in await connection.execute(owners)}
-    found = [(slugs[row.organization_id], row) for row in await _filled(connection, query)]
+    found = [(slugs[row.organization_id], row) for row in await _filled(connection, query, only)]
     # Sorted here: the order of texts is another in each database.
     return sorted(found, key=lambda one: (one[0], one[1].name))
 
 
-async def _filled(connection: AsyncConnection, query: Any) -> list[PoolRow]:
+async def _filled(connection: AsyncConnection, query: Any, only: Collection[str] | None = None) -> list[PoolRow]:
     rows = [dict(row) for row in (await connection.execute(query)).mappings()]
     ids = [row["id"] for row in rows]
     weights: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -72,6 +80,8 @@ async def _filled(connection: AsyncConnection, query: Any) -> list[PoolRow]:
         weights[pool_id][name] = weight
     domains: defaultdict[str, list[str]] = defaultdict(list)
     chosen = select(pool_domains.c.pool_id, pool_domains.c.domain).where(pool_domains.c.pool_id.in_(ids))
+    if only is not None:
+        chosen = chosen.where(pool_domains.c.domain.in_(only))
     for pool_id, domain in sorted(tuple(row) for row in await connection.execute(chosen)):
         domains[pool_id].append(domain)
     return [PoolRow(**row, weights=weights[row["id"]], domains=tuple(domains[row["id"]])) for row in rows]

@@ -268,7 +268,12 @@ def upgrade() -> None:
         sa.Column("change_class", types.Json(), nullable=False),
         sa.Column("diff", sa.Text(), nullable=False),
         sa.Column("proofs", types.Json(), nullable=False),
-        sa.Column("files", types.Json(), nullable=False, comment="path → SHA-256 of the blob"),
+        sa.Column(
+            "files", types.Json(), nullable=False, comment="path → SHA-256 of the blob; empty once they were removed"
+        ),
+        sa.Column(
+            "files_removed_at", types.Timestamp(), nullable=True, comment="since when only the record of it is kept"
+        ),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("rollback_to", sa.Integer(), nullable=True, comment="the release whose policy this is again"),
         sa.Column("approved_by", sa.String(length=320), nullable=True),
