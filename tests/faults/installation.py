@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 
 from tests.faults import invariants
 from tests.faults.load import Load
+from tests.faults.looking import Ask, looking_at, wait_until_left
 from tests.faults.node import Node, ended
 from tests.faults.plane import Plane
 from tests.faults.report import Outcome
@@ -49,11 +49,24 @@ class Installation:
     node: Node
     receiver: Receiver
     folder: Path
+    url: str | None = None
+    """Of the database, if it is PostgreSQL."""
+    told_twice: int = 0
     acknowledged: set[str] = field(default_factory=set)
 
     def check(self, load: Load) -> None:
         """What must hold while the control plane is dead."""
-        invariants.check(self.plane.snapshot(self.folder), self.acknowledged | load.acknowledged())
+        invariants.check(self._left(), self.acknowledged | load.acknowledged())
+
+    def _left(self) -> Path | str:
+        """What the dead control plane left: a copy of it, or the database itself that nobody writes to."""
+        if self.url is None:
+            return self.plane.snapshot(self.folder)
+        wait_until_left(self.url)
+        return self.url
+
+    def _looking(self) -> AbstractContextManager[Ask]:
+        return looking_at(self.url or self.plane.database, live=True)
 
     def settle(self, load: Load, outcome: Outcome, *, may_repeat: int = 0) -> None:
         """Wait until all is over, and judge it; the control plane is dead afterwards.
@@ -80,7 +93,7 @@ class Installation:
         self.plane.kill()
         self.acknowledged |= load.acknowledged()
         self.check(load)
-        invariants.check_all_counts(self.plane.snapshot(self.folder))
+        invariants.check_all_counts(self._left())
 
     def _wait_until_over(self, load: Load) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -99,28 +112,31 @@ class Installation:
             " WHERE status NOT IN ('delivered', 'bounced', 'suppressed', 'cancelled')",
             "webhooks": "SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'",
         }
-        with closing(sqlite3.connect(f"file:{self.plane.database}?mode=ro", uri=True)) as database:
-            found = {name: database.execute(query).fetchone()[0] for name, query in questions.items()}
+        with self._looking() as ask:
+            found = {name: ask(query)[0][0] for name, query in questions.items()}
         return {name: number for name, number in found.items() if number}
 
     def _check_webhooks(self, outcome: Outcome) -> None:
         """Every event that was announced was told, and what was told twice was the same."""
-        with closing(sqlite3.connect(f"file:{self.plane.database}?mode=ro", uri=True)) as database:
-            planned = {key for (key,) in database.execute("SELECT id FROM webhook_deliveries")}
+        with self._looking() as ask:
+            planned = {key for (key,) in ask("SELECT id FROM webhook_deliveries")}
         told: dict[str, set[bytes]] = {}
         for request in self.receiver.requests:
             told.setdefault(request.headers["webhook-id"], set()).add(request.body)
         assert told.keys() >= planned, f"{len(planned - told.keys())} webhooks were never told"
         assert all(len(bodies) == 1 for bodies in told.values())
-        outcome.webhooks_told_twice = len(self.receiver.requests) - len(told)
+        twice = len(self.receiver.requests) - len(told)
+        # The receiver hears of all scenarios of an installation.
+        outcome.webhooks_told_twice, self.told_twice = twice - self.told_twice, twice
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
+def installed(folder: Path, url: str | None = None) -> Iterator[Installation]:
     """An installation that is ready to send, whose control plane is dead."""
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving())
-        plane = stack.enter_context(closing(Plane(folder, ENVIRONMENT)))
+        own = {} if url is None else {"POSTMTA_DATABASE_URL": url}
+        plane = stack.enter_context(closing(Plane(folder, ENVIRONMENT | own)))
         plane.start()
         plane.register()
         plane.verified_domain("sender.test")
@@ -133,4 +149,4 @@ def installed(folder: Path) -> Iterator[Installation]:
         published = plane.call("POST", "/api/v1/policy/publish", {})
         assert all(one["ok"] for one in published["nodes"]), published
         plane.kill()
-        yield Installation(plane=plane, node=node, receiver=receiver, folder=folder)
+        yield Installation(plane=plane, node=node, receiver=receiver, folder=folder, url=url)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Collection
-from contextlib import closing
 from pathlib import Path
 
 from postmta_ctl.core.status import summarise
 from postmta_ctl.store.engine import Database
 from tests.api.test_rollups import check as check_counts
+from tests.faults.looking import looking_at
 
 SLOT = 15 * 60 * 1_000_000
 """Microseconds of a slot of ``rollup_types``."""
@@ -37,31 +36,31 @@ SELECT m.id, m.status, group_concat(r.status) FROM messages m JOIN recipients r 
 """
 
 
-def check(path: Path, acknowledged: Collection[str]) -> None:
+def check(database: Path | str, acknowledged: Collection[str]) -> None:
     """Nothing that was acknowledged is lost, and all that is kept agrees with itself."""
-    with closing(sqlite3.connect(path)) as database:
-        ask = database.execute
-        assert ask("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert ask("PRAGMA foreign_key_check").fetchall() == []
+    with looking_at(database) as ask:
+        if isinstance(database, Path):
+            assert ask("PRAGMA integrity_check") == [("ok",)]
+            assert ask("PRAGMA foreign_key_check") == []
         lost = set(acknowledged) - {message_id for (message_id,) in ask("SELECT id FROM messages")}
         assert not lost, f"{len(lost)} acknowledged messages are lost"
         assert sorted(ask(_LEDGER)) == sorted(ask(_BALANCES))
-        assert ask(_HELD).fetchone() == ask(_RESERVED).fetchone()
+        assert ask(_HELD) == ask(_RESERVED)
         happened, counted = set(ask(_HAPPENED)), set(ask(_COUNTED))
         assert happened == counted, f"only in the events {happened - counted}, only counted {counted - happened}"
-        assert ask(_STRANDED).fetchall() == []
+        assert ask(_STRANDED) == []
         wrong = [row for row in ask(_STATUSES) if row[1] != summarise(row[2].split(","))]
         assert not wrong, f"messages whose status is not that of their recipients: {wrong[:3]}"
 
 
-def check_all_counts(path: Path) -> None:
+def check_all_counts(database: Path | str) -> None:
     """Every roll-up equals the raw events, by every property."""
 
     async def compare() -> None:
-        database = Database(f"sqlite+aiosqlite:///{path}")
+        opened = Database(database if isinstance(database, str) else f"sqlite+aiosqlite:///{database}")
         try:
-            await check_counts(database)
+            await check_counts(opened)
         finally:
-            await database.close()
+            await opened.close()
 
     asyncio.run(compare())

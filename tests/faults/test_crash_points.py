@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import count
 
 import httpx
@@ -15,7 +16,7 @@ from postmta_ctl.system import System
 from tests.faults.installation import Installation
 from tests.faults.load import Load
 from tests.faults.plane import Plane
-from tests.faults.report import Scenario
+from tests.faults.report import Outcome, Scenario
 from tests.serving import wait_for
 
 WITHIN = 30.0
@@ -25,22 +26,26 @@ _numbers = count(2)
 
 
 def test_death_at_each_crash_point(installation: Installation, scenario: Scenario) -> None:
-    plane, chance = installation.plane, random.Random(3)
     with scenario("kill -9 at each named point") as outcome:
-        load = Load(plane, "points")
-        with load.running(clients=3):
-            for point in CRASH_POINTS:
-                plane.begin(crash_at=point, passes=0 if point in OF_PUBLISHING else chance.randrange(3))
-                if point in OF_PUBLISHING:
-                    plane.wait_until_up()
-                    change_policy(plane)
-                plane.died(WITHIN)
-                outcome.kills += 1
-                installation.check(load)
-                if point in OF_PUBLISHING:
-                    see_it_finished(plane)
-            plane.start()
-        installation.settle(load, outcome)
+        die_at_each_point(installation, outcome)
+
+
+def die_at_each_point(installation: Installation, outcome: Outcome, points: Sequence[str] = CRASH_POINTS) -> None:
+    plane, chance = installation.plane, random.Random(3)
+    load = Load(plane, "points")
+    with load.running(clients=3):
+        for point in points:
+            plane.begin(crash_at=point, passes=0 if point in OF_PUBLISHING else chance.randrange(3))
+            if point in OF_PUBLISHING:
+                plane.wait_until_up()
+                change_policy(plane)
+            plane.died(WITHIN)
+            outcome.kills += 1
+            installation.check(load)
+            if point in OF_PUBLISHING:
+                see_it_finished(plane)
+        plane.start()
+    installation.settle(load, outcome)
 
 
 def change_policy(plane: Plane) -> None:

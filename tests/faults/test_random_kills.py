@@ -16,7 +16,7 @@ import httpx
 
 from tests.faults.installation import Installation
 from tests.faults.load import Load
-from tests.faults.report import Scenario
+from tests.faults.report import Outcome, Scenario
 
 KILLS = int(os.environ.get("FAULTS_KILLS", "60"))
 LONGEST_LIFE = 0.6
@@ -25,23 +25,27 @@ RECORDS_AT_ONCE = 200
 
 
 def test_random_kills_under_load(installation: Installation, scenario: Scenario) -> None:
-    plane, chance = installation.plane, random.Random(KILLS)
     with scenario("kill -9 at random under load, log records repeated") as outcome:
-        load = Load(plane, "kills")
-        plane.start()
-        with load.running(), repeating(installation):
-            for number in range(KILLS):
-                plane.is_dead(within=chance.uniform(0, LONGEST_LIFE))
-                plane.kill()
-                installation.check(load)
-                plane.begin()
-                # One in six dies in its start.
-                if number % 6:
-                    plane.wait_until_up()
-            plane.wait_until_up()
-        outcome.kills = KILLS
-        installation.settle(load, outcome)
-        assert outcome.interrupted > 0, "no request was under way when the control plane was killed"
+        kill_at_random(installation, outcome, KILLS)
+
+
+def kill_at_random(installation: Installation, outcome: Outcome, kills: int) -> None:
+    plane, chance = installation.plane, random.Random(kills)
+    load = Load(plane, "kills")
+    plane.start()
+    with load.running(), repeating(installation):
+        for number in range(kills):
+            plane.is_dead(within=chance.uniform(0, LONGEST_LIFE))
+            plane.kill()
+            installation.check(load)
+            plane.begin()
+            # One in six dies in its start.
+            if number % 6:
+                plane.wait_until_up()
+        plane.wait_until_up()
+    outcome.kills = kills
+    installation.settle(load, outcome)
+    assert outcome.interrupted > 0, "no request was under way when the control plane was killed"
 
 
 @contextmanager
