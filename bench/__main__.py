@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench import accepting, ingestion, policy, process, relaying, tracking
+from bench import accepting, ingestion, ingestion_postgresql, policy, process, relaying, tracking
 from bench.rows import ROWS, Result, Row, measure, table
 from postmta_ctl.cli.progress import progress_of
 
-MODULES = (accepting, relaying, ingestion, tracking, policy, process)
+MODULES = (accepting, relaying, ingestion, ingestion_postgresql, tracking, policy, process)
 """Each adds its rows when it is imported."""
 
 

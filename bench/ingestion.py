@@ -15,40 +15,29 @@ from pathlib import Path
 from bench import records, stored
 from bench.rows import Measure, Row, Sample, add
 from bench.servers import cpu_seconds, product
-from tests.serving import Service
+from tests.serving import Service, free_port
 
 PEOPLE, CONNECTIONS, READS = 9_000, 4, 200
 """Recipients of a round, some 20,000 records; requests at one time; requests whose times are compared."""
 
 
-class _Node:
-    """A service with a node that sends it log records."""
+class Teller:
+    """Who sends a service log records, over several connections.
+
+    Args:
+        service: Told; it has the node of :mod:`bench.records`.
+    """
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.database = records.connect(service.data_dir / "postmta.db")
-        records.add_node(self.database)
-        query = "SELECT id, slug FROM organizations ORDER BY created_at LIMIT 1"
-        self.organization_id, self._slug = self.database.execute(query).fetchone()
-        self._bodies: list[bytes] = []
-
-    def prepare(self) -> None:
-        """Mail to new recipients, and what is to be told of it."""
-        people = records.add_people(self.database, PEOPLE)
-        lines = records.records(people, self._slug, datetime.now(UTC) - timedelta(minutes=1))
-        self._bodies = list(records.batches(lines))
+        self.bodies: list[bytes] = []
 
     def send(self) -> Sample:
-        """Tell what was prepared; records a second until the last answer."""
-        self.prepare()
-        return self.send_again()
-
-    def send_again(self) -> Sample:
-        """The same records once more."""
-        count = sum(body.count(b"\n") + 1 for body in self._bodies)
+        """Records a second, until the last answer."""
+        count = sum(body.count(b"\n") + 1 for body in self.bodies)
         before, began = cpu_seconds(self.service.pid), time.perf_counter()
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(self._post_each, [self._bodies[first::CONNECTIONS] for first in range(CONNECTIONS)]))
+            list(pool.map(self._post_each, [self.bodies[first::CONNECTIONS] for first in range(CONNECTIONS)]))
         seconds = time.perf_counter() - began
         return Sample(value=count / seconds, cpu=(cpu_seconds(self.service.pid) - before) / count)
 
@@ -61,6 +50,32 @@ class _Node:
                 if answer.status != 200:
                     raise RuntimeError(f"{answer.status} {text!r}")
 
+
+class _Node:
+    """A service over SQLite with a node that sends it log records."""
+
+    def __init__(self, service: Service) -> None:
+        self.service, self._teller = service, Teller(service)
+        self.database = records.connect(service.data_dir / "postmta.db")
+        records.add_node(self.database)
+        query = "SELECT id, slug FROM organizations ORDER BY created_at LIMIT 1"
+        self.organization_id, self._slug = self.database.execute(query).fetchone()
+
+    def prepare(self) -> None:
+        """Mail to new recipients, and what is to be told of it."""
+        people = records.add_people(self.database, PEOPLE)
+        lines = records.records(people, self._slug, datetime.now(UTC) - timedelta(minutes=1))
+        self._teller.bodies = list(records.batches(lines))
+
+    def send(self) -> Sample:
+        """Tell what was prepared; records a second until the last answer."""
+        self.prepare()
+        return self.send_again()
+
+    def send_again(self) -> Sample:
+        """The same records once more."""
+        return self._teller.send()
+
     def counts(self) -> list[tuple[object, ...]]:
         """What repeats must not change."""
         return [
@@ -70,8 +85,8 @@ class _Node:
 
 
 @contextmanager
-def _node() -> Iterator[_Node]:
-    with product() as service:
+def _node(**environment: str) -> Iterator[_Node]:
+    with product(**environment) as service:
         node = _Node(service)
         try:
             yield node
@@ -111,11 +126,25 @@ class _Raw:
 
 @contextmanager
 def _against_raw(*, webhooks: bool) -> Iterator[tuple[Measure, Measure]]:
-    with _node() as node:
+    # Nobody listens there: each delivery is tried, and put off.
+    local = {"POSTMTA_WEBHOOK_ALLOW_HTTP": "true", "POSTMTA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    with _node(**local) as node:
         if webhooks:
-            node.service.call("POST", "/api/v1/webhooks", {"url": "https://192.0.2.1/hook"})
+            node.service.call("POST", "/api/v1/webhooks", {"url": f"http://127.0.0.1:{free_port()}/hook"})
         node.send()
         yield node.send, _Raw(node).write
+
+
+@contextmanager
+def _rollup_rows() -> Iterator[tuple[Measure, Measure]]:
+    with _node() as node:
+        stored.fill(node.database, node.organization_id, stored.MANY)
+
+        def rows(*tables: str) -> Measure:
+            count = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+            return lambda: Sample(value=float(node.database.execute(f"SELECT {count}").fetchone()[0]))
+
+        yield rows("rollup_types", "rollup_dimensions", "rollup_attempts"), rows("events")
 
 
 @contextmanager
@@ -203,6 +232,18 @@ add(
         reach=1.0,
         better="less",
         sides=_again,
+    )
+)
+add(
+    Row(
+        name="rollup-rows",
+        what=f"rows of the roll-ups of {stored.DAYS} days, not folded, {stored.MANY:,} stored events",
+        against="rows of the events",
+        unit="rows",
+        reach=0.01,
+        better="less",
+        rounds=1,
+        sides=_rollup_rows,
     )
 )
 add(

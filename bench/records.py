@@ -43,7 +43,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def add_node(database: sqlite3.Connection) -> None:
     """A node whose token is known."""
-    row = {
+    insert(database, "nodes", [node()])
+
+
+def node() -> dict[str, Any]:
+    """The row of a node whose token is known."""
+    return {
         "id": new_id(datetime.now(UTC)),
         "name": NODE,
         "kind": "kumod",
@@ -55,7 +60,6 @@ def add_node(database: sqlite3.Connection) -> None:
         "sealed_admin_token": b"",
         "created_at": to_micros(datetime.now(UTC)),
     }
-    insert(database, "nodes", [row])
 
 
 def insert(database: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
@@ -72,6 +76,14 @@ def insert(database: sqlite3.Connection, table: str, rows: list[dict[str, Any]])
 def add_people(database: sqlite3.Connection, count: int) -> list[Person]:
     """Messages to so many recipients, one each, which the relay has brought to the node."""
     (organization_id,) = database.execute("SELECT id FROM organizations ORDER BY created_at LIMIT 1").fetchone()
+    found, messages, recipients = people(organization_id, count)
+    insert(database, "messages", messages)
+    insert(database, "recipients", recipients)
+    return found
+
+
+def people(organization_id: str, count: int) -> tuple[list[Person], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The same, and the rows of messages and recipients, to be written by the caller."""
     now = datetime.now(UTC)
     chance = random.Random(count)
     found = []
@@ -82,9 +94,7 @@ def add_people(database: sqlite3.Connection, count: int) -> list[Person]:
         message_id = new_id(now)
         messages.append(_message(message_id, organization_id, number, to_micros(now)))
         recipients.append(_recipient(one, message_id, organization_id, to_micros(now)))
-    insert(database, "messages", messages)
-    insert(database, "recipients", recipients)
-    return found
+    return found, messages, recipients
 
 
 def _message(message_id: str, organization_id: str, number: int, at: int) -> dict[str, Any]:

@@ -31,11 +31,11 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def product() -> Iterator[Service]:
-    """The product over a fresh database, with an account and a verified domain."""
+def product(**environment: str) -> Iterator[Service]:
+    """The product over a fresh database, with an account and a verified domain; ``environment`` are settings."""
     with (
         tempfile.TemporaryDirectory(prefix="postmta-bench-") as folder,
-        closing(Service(Path(folder), ENVIRONMENT)) as service,
+        closing(Service(Path(folder), ENVIRONMENT | environment)) as service,
     ):
         service.start()
         service.register()

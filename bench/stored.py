@@ -44,6 +44,10 @@ _DIMENSION = """
     INSERT INTO rollup_dimensions (organization_id, dimension, hour, value, type, count)
     SELECT organization_id, '{name}', occurred_at / 3600000000 * 3600000000, {value}, type, count(*)
     FROM events GROUP BY 1, 2, 3, 4, 5"""
+_ATTEMPTS = """
+    INSERT INTO rollup_attempts (organization_id, vmta, hour, provider, code_class, count)
+    SELECT organization_id, vmta, occurred_at / 3600000000 * 3600000000, provider, code / 100, count(*)
+    FROM events WHERE record_type IN ('Delivery', 'TransientFailure') GROUP BY 1, 2, 3, 4, 5"""
 _DIMENSIONS = {
     "sending_domain": "'sender.test'",
     "recipient_domain": "substr(recipient, instr(recipient, '@') + 1)",
@@ -62,7 +66,7 @@ def fill(database: sqlite3.Connection, organization_id: str, count: int) -> list
         "start": int(time.time()) * 1_000_000 - DAYS * _DAY,
         "step": step,
     }
-    statements = [_MESSAGES.format(**values), _RECIPIENTS.format(**values), _EVENTS, _TYPES]
+    statements = [_MESSAGES.format(**values), _RECIPIENTS.format(**values), _EVENTS, _TYPES, _ATTEMPTS]
     statements += [_DIMENSION.format(name=name, value=value) for name, value in _DIMENSIONS.items()]
     for statement in statements:
         database.execute("BEGIN IMMEDIATE")

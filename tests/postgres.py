@@ -44,15 +44,19 @@ async def execute(url: str, statement: str) -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
-    """Start a server that keeps nothing safe but is fast; yields the URL of its ``postgres`` database."""
+def running_server(*, durable: bool = False) -> Iterator[str]:
+    """Start a server that, unless it is to be durable, keeps nothing safe but is fast; yields the URL of its
+    ``postgres`` database."""
     # Not in pytest's own folder: that belongs to root alone, whom the server refuses to run as.
-    with tempfile.TemporaryDirectory(prefix="postmta-postgres-") as folder, _started(Path(folder)) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="postmta-postgres-") as folder,
+        _started(Path(folder), durable=durable) as url,
+    ):
         yield url
 
 
 @contextmanager
-def _started(folder: Path) -> Iterator[str]:
+def _started(folder: Path, *, durable: bool) -> Iterator[str]:
     binaries, port, data = _binaries(), _free_port(), folder / "data"
     assert binaries is not None
     as_user: list[str] = []
@@ -64,8 +68,9 @@ def _started(folder: Path) -> Iterator[str]:
         subprocess.run([*as_user, *command], check=True, capture_output=True, timeout=60)
 
     run(str(binaries / "initdb"), "-D", str(data), "-U", "postmta", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-    options += " -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 -c autovacuum=off"
+    options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c max_connections=200"
+    if not durable:
+        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c autovacuum=off"
     control = str(binaries / "pg_ctl")
     run(control, "-D", str(data), "-o", options, "-l", str(data / "log"), "-w", "start")
     try:
