@@ -30,7 +30,7 @@ _RANK = {status: rank for rank, status in enumerate(ORDER)}
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-class RecipientState(msgspec.Struct, frozen=True, kw_only=True):
+class RecipientState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How far the message to one recipient has come, and the reply that brought it there."""
 
     status: str = "queued"
@@ -42,7 +42,7 @@ class RecipientState(msgspec.Struct, frozen=True, kw_only=True):
     complained: bool = False
 
 
-class RecipientEvent(msgspec.Struct, frozen=True, kw_only=True):
+class RecipientEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Something that happened to the message to one recipient; ``type`` as ``core.log_events.event_type`` names it."""
 
     type: str

@@ -11,7 +11,7 @@ from postmta_ctl.features.ingest.reading import Reading
 from postmta_ctl.features.ingest.rows import MAX_REPLY, vmta_of
 
 
-class MessageFacts(msgspec.Struct, frozen=True):
+class MessageFacts(msgspec.Struct, frozen=True, gc=False):
     """What of a message its events are counted by."""
 
     domain: str
@@ -19,7 +19,7 @@ class MessageFacts(msgspec.Struct, frozen=True):
     batch_id: str | None
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """A recipient as the database has it."""
 
     id: str

@@ -18,8 +18,8 @@ from postmta_ctl.features.ingest.known import Known, MessageFacts
 from postmta_ctl.features.ingest.reading import Key
 from postmta_ctl.features.ingest.rows import EventRow
 from postmta_ctl.store import among
-from postmta_ctl.store.bulk import Bulk, Row
-from postmta_ctl.store.tables import dead_letters, events, organizations
+from postmta_ctl.store.bulk import Bulk, BulkUpdate, Row
+from postmta_ctl.store.tables import dead_letters, events, messages, organizations, recipients
 from postmta_ctl.store.types import from_micros, to_micros
 
 _KNOWN = """
@@ -27,16 +27,20 @@ _KNOWN = """
         r.complained, r.attempts, r.node, r.spool_id, r.vmta, r.release, r.credits, r.credit_state,
         m.domain, m.tags, m.batch_id
     FROM recipients r JOIN messages m ON m.id = r.message_id
-    WHERE r.id {among} ORDER BY r.id"""
-_UPDATE = """
-    UPDATE recipients SET status = ?, status_at = ?, code = ?, reply = ?, bounce_class = ?, complained = ?,
-        attempts = ?, node = ?, spool_id = ?, vmta = ?, release = ?, credit_state = ? WHERE id = ?"""
+    WHERE r.id {among}"""
 _STATUSES = """
     SELECT m.id, m.status, r.status FROM messages m JOIN recipients r ON r.message_id = m.id WHERE m.id {among}"""
 _LOCK_MESSAGES = "SELECT id FROM messages WHERE id {among} ORDER BY id FOR NO KEY UPDATE"
 _ADDED = "SELECT dedupe_key FROM events WHERE day = ? AND dedupe_key {among}"
 _COLUMNS = EventRow.__struct_fields__
 _events = Bulk(events, *_COLUMNS)
+_people = BulkUpdate(
+    recipients,
+    "id",
+    *("status", "status_at", "code", "reply", "bounce_class", "complained"),
+    *("attempts", "node", "spool_id", "vmta", "release", "credit_state"),
+)
+_statuses = BulkUpdate(messages, "id", "status")
 _STAGING = "CREATE TEMP TABLE IF NOT EXISTS events_in (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 _FROM_STAGING = """
     INSERT INTO events ({names}) SELECT {names} FROM events_in ORDER BY day, dedupe_key
@@ -52,7 +56,7 @@ async def known_recipients(connection: AsyncConnection, recipient_ids: Collectio
     if not recipient_ids:
         return {}
     # SQLite has one writer, and no such words.
-    lock = " FOR UPDATE OF r" if connection.dialect.name == "postgresql" else ""
+    lock = " ORDER BY r.id FOR UPDATE OF r" if connection.dialect.name == "postgresql" else ""
     rows = await among.select_among(connection, _KNOWN + lock, recipient_ids)
     return {row[0]: _known(row) for row in rows}
 
@@ -164,7 +168,7 @@ async def update_recipients(connection: AsyncConnection, changed: Sequence[Known
         )
         for one in changed
     ]
-    await among.write(connection, _UPDATE, rows)
+    await _people.change(connection, rows)
 
 
 async def summarise_messages(connection: AsyncConnection, message_ids: Collection[str]) -> None:
@@ -179,7 +183,7 @@ async def summarise_messages(connection: AsyncConnection, message_ids: Collectio
         found[message_id].append(status)
     after = {message_id: summarise(each) for message_id, each in found.items()}
     rows = [(status, message_id) for message_id, status in after.items() if status != before[message_id]]
-    await among.write(connection, "UPDATE messages SET status = ? WHERE id = ?", rows)
+    await _statuses.change(connection, rows)
 
 
 async def insert_dead_letters(

@@ -29,14 +29,14 @@ MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
 
 
-class Peer(msgspec.Struct, frozen=True):
+class Peer(msgspec.Struct, frozen=True, gc=False):
     """The other side of a connection."""
 
     name: str
     address: str
 
 
-class Details(msgspec.Struct, frozen=True, omit_defaults=True):
+class Details(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What of a record has no column of its own; what is empty is left out."""
 
     sender: str = ""
@@ -52,7 +52,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a message that a node failed to queue: which injection it came by."""
 
 
-class EventRow(msgspec.Struct, frozen=True):
+class EventRow(msgspec.Struct, frozen=True, gc=False):
     """The row of ``events`` that keeps a record: fields in the order of the columns."""
 
     day: int
