@@ -11,6 +11,7 @@ from sqlalchemy import select
 from postmta_ctl.compiler.pools import pools_of
 from postmta_ctl.features.messages import relay_queries
 from postmta_ctl.features.policy.load import load_model
+from postmta_ctl.features.pools import queries as pools
 from postmta_ctl.store.tables import messages, outbox, policy_changes
 from tests.conftest import verify_domain
 
@@ -50,6 +51,18 @@ async def pools_of_messages(db: Any) -> list[str | None]:
 
 
 class TestThePool:
+    async def test_a_policy_of_a_few_domains_reads_the_pools_of_those_alone(
+        self, client: Any, two: Any, db: Any, settings: Any
+    ) -> None:
+        names = ["acme.test", "never.asked.test"]
+        await make(client, two, domains=names)
+        async with db.reading() as connection:
+            ((_, whole),) = await pools.of_all(connection)
+            ((_, part),) = await pools.of_all(connection, only=frozenset(names[:1]))
+            model = await load_model(connection, settings, only=frozenset(names[:1]))
+        assert (set(whole.domains), part.domains, part.weights) == (set(names), ("acme.test",), whole.weights)
+        assert [(each.name, each.pool) for each in model.domains] == [("acme.test", "news")]
+
     async def test_it_is_shown_as_it_was_made_and_compiled(self, client: Any, two: Any, db: Any, settings: Any) -> None:
         made = await make(
             client, two, members=[{"vmta": "mx2", "weight": 3}, {"vmta": "mx1"}], domains=["News.acme.test"]
