@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -65,6 +66,12 @@ class Meddler:
             return web.Response(status=answer.status, body=body, headers=kept)
 
 
+@functools.cache
+def signing_key(service: Service) -> str:
+    """The key that orders are signed with; the command that tells it is a process."""
+    return service.command("node", "signing-key")
+
+
 class AgentProcess:
     """``postmta agent`` of a node whose folder the control plane does not have.
 
@@ -93,7 +100,7 @@ class AgentProcess:
         body = {"name": self.name, "admin_url": admin_url, "policy_dir": policy_dir}
         added = self.service.call("POST", "/api/v1/nodes", body | {"transport": "agent"})
         (self.folder / "token").write_text(added["agent_token"])
-        (self.folder / "signing.key").write_text(self.service.command("node", "signing-key"))
+        (self.folder / "signing.key").write_text(signing_key(self.service))
 
     def start(self, control_plane: str | None = None, **changes: str) -> None:
         options = {
@@ -130,6 +137,11 @@ class AgentProcess:
         nodes = self.service.call("GET", "/api/v1/nodes")["data"]
         (found,) = [one for one in nodes if one["name"] == self.name]
         return dict(found)
+
+    def leave(self) -> None:
+        """Remove the node."""
+        self.kill()
+        self.service.call("DELETE", f"/api/v1/nodes/{self.node()['id']}")
 
     def require_whole(self) -> None:
         """What it is switched to is a release, whole and as it was published."""

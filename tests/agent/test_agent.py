@@ -1,14 +1,18 @@
-"""The agent as a process, beside a stand-in for kumod, against the product as a process."""
+"""The agent as a process, beside a stand-in for kumod, against the product as a process.
+
+All tests share the control plane; each adds its nodes and removes them, and publishes a change of its own.
+"""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,9 @@ from postmta_ctl.core import live_data
 from tests.fake_node import FakeNode
 from tests.remote_host import AgentProcess, Meddler, untouched
 from tests.serving import Service, wait_for
+
+NUMBERS = itertools.count(20)
+"""Of vMTAs and their addresses."""
 
 
 class RemoteHost(AgentProcess):
@@ -33,12 +40,15 @@ class RemoteHost(AgentProcess):
         wait_for(lambda: self.kumod.running == number or None, f"release {number} on {self.name}: {self.log}")
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    service = Service(tmp_path, {"POSTMTA_EMBEDDED_NODE": "false", "POSTMTA_AUTO_PUBLISH": "false"})
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(
+        tmp_path_factory.mktemp("service"), {"POSTMTA_EMBEDDED_NODE": "false", "POSTMTA_AUTO_PUBLISH": "false"}
+    )
     try:
         service.start()
         service.register()
+        service.verified_domain("sender.test")
         yield service
     finally:
         service.close()
@@ -52,7 +62,7 @@ def remote(tmp_path: Path, service: Service, name: str) -> Iterator[RemoteHost]:
         try:
             yield host
         finally:
-            host.kill()
+            host.leave()
 
 
 @pytest.fixture
@@ -62,20 +72,30 @@ def host(tmp_path: Path, service: Service) -> Iterator[RemoteHost]:
 
 
 def publish(service: Service, **more: Any) -> dict[str, Any]:
+    """Publish a change, and wait for the nodes."""
+    number = next(NUMBERS)
+    body = {"name": f"mx{number}", "ip_address": f"192.0.2.{number}", "ehlo_domain": f"mx{number}.sender.test"}
+    service.call("POST", "/api/v1/vmtas", body)
     found: dict[str, Any] = service.call("POST", "/api/v1/policy/publish", more)
     return found
 
 
-def change(service: Service, number: int) -> None:
-    body = {"name": f"mx{number}", "ip_address": f"192.0.2.{number}", "ehlo_domain": f"mx{number}.sender.test"}
-    service.call("POST", "/api/v1/vmtas", body)
+@contextmanager
+def publishing(service: Service) -> Iterator[int]:
+    """The number of a release that is being published while the block lasts, for a node that takes its time."""
+    newest = service.call("GET", "/api/v1/policy/releases")["data"]
+    number = newest[0]["number"] + 1 if newest else 1
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(publish, service)
+        yield number
+    assert done.result()["release"] == number
 
 
 def test_a_publication_reaches_its_node_with_all_it_needs(service: Service, host: RemoteHost) -> None:
-    service.verified_domain("sender.test")
     host.start()
     published = publish(service)
-    assert [(one["ok"], one["running_release"]) for one in published["nodes"]] == [(True, 1)], host.log.read_text()
+    told = [(one["ok"], one["running_release"]) for one in published["nodes"]]
+    assert told == [(True, published["release"])], host.log.read_text()
     keys = list((host.policy_dir / "keys").rglob("*.key"))
     assert len(keys) == 2
     assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
@@ -88,7 +108,6 @@ def test_a_publication_reaches_its_node_with_all_it_needs(service: Service, host
 
 
 def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteHost) -> None:
-    service.verified_domain("sender.test")
     host.start()
     publish(service)
     service.call("POST", "/api/v1/suppressions", {"address": "gone@example.org", "reason": "manual"})
@@ -106,7 +125,7 @@ def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteH
         "ehlo_domain": "mx9.sender.test",
         "warmup": {"schedule": "standard"},
     }
-    service.call("POST", "/api/v1/vmtas", vmta)
+    vmta_id = service.call("POST", "/api/v1/vmtas", vmta)["id"]
     tickets = host.policy_dir / "live/warmup.json"
     wait_for(
         lambda: tickets.exists() and json.loads(tickets.read_text())["vmtas"].get("sender.mx9"),
@@ -114,23 +133,21 @@ def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteH
         40,
     )
     wait_for(lambda: host.kumod.bumps >= bumps + 2, "the node reads its tickets, twice")
+    service.call("DELETE", f"/api/v1/vmtas/{vmta_id}")
 
 
 def test_the_node_goes_on_while_the_control_plane_is_away(service: Service, host: RemoteHost) -> None:
     host.start()
-    publish(service)
-    host.wait_until_running(1)
+    before = publish(service)["release"]
+    host.wait_until_running(before)
     service.kill()
-    time.sleep(3)
     host.kill()
     host.start()  # with nobody to ask
     time.sleep(3)
     host.require_whole()
-    assert host.kumod.running == 1
+    assert host.kumod.running == before
     service.start()
-    change(service, 1)
-    publish(service)
-    host.wait_until_running(2)
+    host.wait_until_running(publish(service)["release"])
 
 
 def has_said(host: RemoteHost, words: str) -> bool:
@@ -159,8 +176,7 @@ def tampered(part: str, path: str, body: bytes) -> bytes:
 
 def test_what_was_tampered_with_is_refused(service: Service, host: RemoteHost) -> None:
     words = {"blob": "not what the manifest says", "garbage": "cannot be read"}
-    with Meddler(service.url).serving() as meddler:
-        publish(service)
+    with Meddler(service.url).serving() as meddler, publishing(service) as release:
         for part in ("digest", "serial", "signature", "garbage", "blob"):
             meddler.change = functools.partial(tampered, part)
             host.start(meddler.url)
@@ -171,7 +187,7 @@ def test_what_was_tampered_with_is_refused(service: Service, host: RemoteHost) -
             assert host.kumod.running is None
         meddler.change = untouched
         host.start(meddler.url)
-        host.wait_until_running(1)
+        host.wait_until_running(release)
 
 
 def test_an_old_order_is_not_followed_again(service: Service, host: RemoteHost) -> None:
@@ -184,22 +200,19 @@ def test_an_old_order_is_not_followed_again(service: Service, host: RemoteHost) 
 
     with Meddler(service.url, record).serving() as meddler:
         host.start(meddler.url)
-        publish(service)
-        host.wait_until_running(1)
-        change(service, 1)
-        publish(service)
-        host.wait_until_running(2)
+        host.wait_until_running(publish(service)["release"])
+        newer = publish(service)["release"]
+        host.wait_until_running(newer)
         host.kill()
         old = recorded[0]
         meddler.change = lambda path, body: old if path == "/agent/v1/release" else body
         host.start(meddler.url)
         wait_for(lambda: "older than one that was followed" in (host.node()["last_error"] or ""), "a refusal")
-        assert host.kumod.running == 2
+        assert host.kumod.running == newer
 
 
 def test_another_key_or_another_nodes_token_gets_nothing(tmp_path: Path, service: Service, host: RemoteHost) -> None:
-    with remote(tmp_path, service, "mx-2") as other:
-        publish(service)
+    with remote(tmp_path, service, "mx-2") as other, publishing(service):
         (host.folder / "other.key").write_text("A" * 43 + "=\n")
         host.start(signing_key_file=str(host.folder / "other.key"))
         wait_for(lambda: "not signed with" in host.log.read_text(), "a refusal of the key")
@@ -217,19 +230,17 @@ def test_killed_while_it_writes(service: Service, host: RemoteHost) -> None:
     def is_writing(number: int) -> bool:
         return any((host.policy_dir / "releases").glob(f"*{number:06d}-*"))
 
-    for number in (1, 2):
-        change(service, number)
+    for _ in range(2):
         host.start()
-        thread = threading.Thread(target=publish, args=(service,))
-        thread.start()
-        wait_for(functools.partial(is_writing, number), f"release {number} being written")
+        with publishing(service) as number:
+            wait_for(functools.partial(is_writing, number), f"release {number} being written")
+            host.kill()
+            host.require_whole()
+            host.kumod.read_policy()
+            assert host.kumod.running in (None, number - 1, number)
+            host.start()
+            host.wait_until_running(number)
         host.kill()
-        thread.join()
-        host.require_whole()
-        host.kumod.read_policy()
-        assert host.kumod.running in (None, number - 1, number)
-    host.start()
-    host.wait_until_running(2)
     host.require_whole()
     assert not list((host.policy_dir / "releases").glob(".*"))
 
@@ -239,25 +250,25 @@ def test_a_folder_that_cannot_be_written_to_is_reported(service: Service, host: 
     obstacle = host.policy_dir / "releases"
     obstacle.write_text("")
     host.start()
-    publish(service)
-    wait_for(functools.partial(has_said, host, "releases"), f"the trouble: {host.log}")
-    assert current_release(host.policy_dir) is None
-    obstacle.unlink()
-    host.wait_until_running(1)
+    with publishing(service) as release:
+        wait_for(functools.partial(has_said, host, "releases"), f"the trouble: {host.log}")
+        assert current_release(host.policy_dir) is None
+        obstacle.unlink()
+        host.wait_until_running(release)
 
 
 def test_a_canary_reaches_its_node_only(tmp_path: Path, service: Service, host: RemoteHost) -> None:
     with remote(tmp_path, service, "mx-2") as other:
         host.start()
         other.start()
-        publish(service)
-        change(service, 1)
-        assert publish(service, canary={"nodes": ["mx-2"], "watch_seconds": 600})["outcome"] == "canary"
-        assert (host.kumod.running, other.kumod.running) == (1, 2)
-        assert not list((host.policy_dir / "releases").glob("000002-*"))
-        service.call("POST", "/api/v1/policy/releases/2/stop", {"reason": "enough"})
+        settled = publish(service)["release"]
+        tried = publish(service, canary={"nodes": ["mx-2"], "watch_seconds": 600})
+        number = tried["release"]
+        assert (tried["outcome"], host.kumod.running, other.kumod.running) == ("canary", settled, number)
+        assert not list((host.policy_dir / "releases").glob(f"{number:06d}-*"))
+        service.call("POST", f"/api/v1/policy/releases/{number}/stop", {"reason": "enough"})
         # The way back is to a smaller number, by a newer order.
-        other.wait_until_running(1)
+        other.wait_until_running(settled)
 
 
 def test_secrets_do_not_cross_a_network_in_the_clear(tmp_path: Path) -> None:
