@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from postmta_ctl.core.domain_names import parse_host
+from postmta_ctl.core.errors import InputError
+from postmta_ctl.core.ip_addresses import parse_source_address
 from postmta_ctl.importing.builder import Builder
 from postmta_ctl.importing.names import renamed
 from postmta_ctl.importing.powermta_macros import split
@@ -25,6 +28,8 @@ class _Group(msgspec.Struct, kw_only=True):
     given: str
     tags: list[int] = []
     vmtas: list[WantedVmta] = []
+    last: dict[str, WantedVmta] = {}
+    """By the name it was made for: the established one or the cold one, which may get its other half."""
     host_name: str = ""
 
 
@@ -69,7 +74,7 @@ class Senders:
 
     def _group(self, one: Statement) -> _Group:
         given = next(block.argument for block in one.blocks if block.name == "virtual-mta")
-        return self._groups.setdefault(given.lower(), _Group(given=given, tags=[], vmtas=[]))
+        return self._groups.setdefault(given.lower(), _Group(given=given, tags=[], vmtas=[], last={}))
 
     def _server_name(self, one: Statement, rule: Rule) -> Settled:
         self._host_name = _only(one)
@@ -103,7 +108,15 @@ class Senders:
         ehlo = words[1] if len(words) > 1 else group.host_name or self._host_name
         if not ehlo:
             raise ValueError("has no name to say in EHLO; give one by --ehlo-domain")
+        if half := _half(group.last.get(given), words[0], ehlo):
+            half.lines.append(one.index)
+            group.vmtas.remove(half)
+            group.vmtas.append(half)
+            self._by_address[words[0]] = half
+            pair = f"{half.ip_address} and {half.ipv6_address}"
+            return rule.outcome, f"the vMTA {half.name}, {pair} as {half.ehlo_domain}; {rule.note}"
         made = self._builder.vmta(given, words[0], ehlo, [one.index])
+        group.last[given] = made
         group.vmtas.append(made)
         self._by_address[words[0]] = made
         return rule.outcome, f"the vMTA {made.name}, {made.ip_address} as {made.ehlo_domain}; {rule.note}"
@@ -176,6 +189,15 @@ class Senders:
         if "*" in domain:
             raise ValueError(f"names no domain: give a line for each sending domain, as {selector},example.com,FILE")
         return rule.outcome, self._builder.key(domain, selector, path, one.index)
+
+
+def _half(last: WantedVmta | None, address: str, ehlo: str) -> WantedVmta | None:
+    """The vMTA that was made last, if the address makes a pair of IPv4 and IPv6 of it."""
+    try:
+        parsed, host = parse_source_address(address.strip("[]")), parse_host(ehlo)
+    except InputError:
+        return None  # said where a vMTA is made of it
+    return last if last is not None and last.joined(parsed, host) else None
 
 
 def _only(one: Statement) -> str:

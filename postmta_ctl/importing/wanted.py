@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from postmta_ctl.core.ip_addresses import is_ipv6
 from postmta_ctl.importing.report import Report
 
 
@@ -20,10 +21,19 @@ class WantedVmta(Thing, kw_only=True):
     """A vMTA."""
 
     ip_address: str
+    ipv6_address: str | None = None
+    """Of a pair."""
     ehlo_domain: str
     proxy: tuple[str, str] | None = None
     """Protocol and ``ip:port``."""
     warming: bool = False
+
+    def joined(self, address: str, ehlo_domain: str) -> bool:
+        """Take an address as the other half of a pair, if it is of the other family and goes by the same name."""
+        if self.ipv6_address or self.ehlo_domain != ehlo_domain or is_ipv6(self.ip_address) == is_ipv6(address):
+            return False
+        self.ip_address, self.ipv6_address = sorted((self.ip_address, address), key=is_ipv6)
+        return True
 
 
 class WantedPool(Thing, kw_only=True):

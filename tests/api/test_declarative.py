@@ -208,6 +208,20 @@ async def test_a_pause_is_the_files_unless_it_ends_by_itself_or_is_a_blocks(op: 
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_pair_of_addresses_comes_and_goes_with_the_file(op: Operator) -> None:
+    start = "version: 1\norganizations: {o: {vmtas: {m: {ip_address: 192.0.2.1, ehlo_domain: m.example.com, "
+    await op.apply(start + "ipv6_address: '2001:0db8::0:1'}}}}")
+    assert (await op.vmta()).addresses == ("192.0.2.1", "2001:db8::1")
+    for text in (start + "ipv6_address: '2001:DB8::1'}}}}", await op.export()):
+        assert (await op.apply(text, prune=True)).steps == []
+    for wrong in ("192.0.2.2", "::ffff:192.0.2.2", "x"):
+        planned = await op.plan(start + f"ipv6_address: '{wrong}'}}}}}}}}")
+        assert [one.path for one in planned.problems] == ["organizations.o.vmtas.m.ipv6_address"]
+    await op.apply(start + "ipv6_address: null}}}}")
+    assert (await op.vmta()).addresses == ("192.0.2.1",)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_logo_is_looked_at_when_applied_and_never_in_a_plan(
     client: Client, acme: dict[str, str], op: Operator, web: Documents
 ) -> None:

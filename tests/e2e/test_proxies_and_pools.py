@@ -10,6 +10,7 @@ from tests.e2e import proxies
 from tests.e2e.installation import FIRST_VMTA, Installation
 from tests.e2e.kumod import KUMOD
 from tests.e2e.proxies import Proxy
+from tests.serving import wait_for
 
 pytestmark = [pytest.mark.kumod, pytest.mark.skipif(not KUMOD, reason="needs KUMOD=/path/to/kumod")]
 
@@ -73,6 +74,23 @@ def test_a_message_and_a_domain_choose_their_pool(installation: Installation, ot
     installation.publish()
     service.wait_for_status(service.send("by-domain@dest.test"), "delivered")
     assert sink.wait_for("by-domain@dest.test").source_address == OTHER
+
+
+def test_mail_of_a_deleted_vmta_waits_and_takes_no_other_way(installation: Installation) -> None:
+    service = installation.service
+    made = installation.add_vmta("mx10", "192.0.2.1")  # an address that the host does not have
+    installation.publish()
+    message_id = service.send("orphan10@dest.test", vmta="mx10")
+    service.wait_for_status(message_id, "deferred")
+    service.call("DELETE", f"/api/v1/vmtas/{made}")
+    installation.publish()
+
+    def reply() -> str:
+        return str(service.message(message_id)["recipients"][0]["reply"])
+
+    wait_for(lambda: "pool=`unknown_tenant`" in reply(), "the refusal of the pool without sources")
+    assert "no sources available for sender.mx10@dest.test" in reply()
+    assert installation.sink.to("orphan10@dest.test") == []
 
 
 def test_mail_of_a_deleted_pool_leaves_as_other_mail(installation: Installation, other: str) -> None:

@@ -50,6 +50,17 @@ def test_virtual_mtas_become_vmtas_one_for_each_address(shop: Wanted) -> None:
     }
 
 
+def test_an_address_of_each_family_under_one_name_is_a_pair() -> None:
+    lines = ("2001:0db8::1 a.example", "192.0.2.1 a.example", "192.0.2.2 a.example", "2001:db8::2 b.example")
+    text = "<virtual-mta a>\n" + "".join(f"smtp-source-host {line}\n" for line in lines) + "</virtual-mta>"
+    wanted = powermta_of(text)
+    assert [(one.name, one.ip_address, one.ipv6_address) for one in wanted.vmtas] == [
+        ("a", "192.0.2.1", "2001:db8::1"),
+        ("a-2", "192.0.2.2", None),
+        ("a-3", "2001:db8::2", None),
+    ]
+
+
 def test_pools_have_members_domains_and_a_default(shop: Wanted) -> None:
     assert {one.name: (sorted(one.members), one.domains, one.default) for one in shop.pools} == {
         "receipts-pool": (["receipts-1", "receipts-2"], [], True),

@@ -82,19 +82,21 @@ class Maker:
 
     async def _vmta(self, wanted: WantedVmta) -> Done:
         protocol, server = wanted.proxy or (None, None)
+        addresses = [one for one in (wanted.ip_address, wanted.ipv6_address) if one is not None]
         if row := self._vmtas.get(wanted.name):
-            same = (row.ip_address, row.ehlo_domain, row.proxy_protocol, row.proxy_server)
-            return _compared(same == (wanted.ip_address, wanted.ehlo_domain, protocol, server))
+            same = (*row.addresses, row.ehlo_domain, row.proxy_protocol, row.proxy_server)
+            return _compared(same == (*addresses, wanted.ehlo_domain, protocol, server))
         values = {
             "name": wanted.name,
             "ip_address": wanted.ip_address,
+            "ipv6_address": wanted.ipv6_address,
             "ehlo_domain": wanted.ehlo_domain,
             "warmup": {"schedule": self._schedule} if wanted.warming else None,
             "proxy": {"protocol": protocol, "server": server} if protocol else None,
         }
         await vmtas.create(self._system, self._principal, vmtas.read_create(values))
         warming = f", warming up by the schedule {self._schedule}" if wanted.warming else ""
-        return "create", f"{wanted.ip_address} as {wanted.ehlo_domain}{warming}"
+        return "create", f"{' and '.join(addresses)} as {wanted.ehlo_domain}{warming}"
 
     async def _pool(self, wanted: WantedPool) -> Done:
         if missing := self._refused.intersection(wanted.members):
