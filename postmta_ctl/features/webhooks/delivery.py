@@ -21,7 +21,7 @@ from postmta_ctl.core.webhooks import Verdict
 from postmta_ctl.features.webhooks import delivery_queries as queries
 from postmta_ctl.features.webhooks import health
 from postmta_ctl.features.webhooks.delivery_queries import Leased
-from postmta_ctl.features.webhooks.outbox import PENDING
+from postmta_ctl.features.webhooks.outbox_queries import PENDING
 from postmta_ctl.features.webhooks.queries import WebhookRow, add_attempts
 from postmta_ctl.features.webhooks.sending import Attempt, attempt
 from postmta_ctl.features.webhooks.sharing import Due, Limits, share

@@ -13,7 +13,7 @@ from postmta_ctl.errors import Conflict, NotFound
 from postmta_ctl.features.audit import service as audit
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.webhooks import queries, service
-from postmta_ctl.features.webhooks.outbox import PENDING
+from postmta_ctl.features.webhooks.outbox_queries import PENDING
 from postmta_ctl.features.webhooks.payloads import TestData, payload
 from postmta_ctl.features.webhooks.queries import AttemptRow, DeliveryRow, WebhookRow
 from postmta_ctl.features.webhooks.schemas import Delivery, DeliveryAttempt

@@ -18,8 +18,6 @@ from postmta_ctl.features.webhooks import outbox_queries as queries
 from postmta_ctl.features.webhooks.payloads import mail_data, payload
 from postmta_ctl.system import System
 
-PENDING = "pending"
-
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
     """Something that an organization may want to be told of."""
@@ -45,7 +43,7 @@ async def listeners(system: System, connection: AsyncConnection, organization_id
 async def announce(connection: AsyncConnection, happened: Sequence[Happening], now: datetime) -> None:
     """Plan a delivery of each to every endpoint that asked for it."""
     listening = await queries.listening(connection, {one.organization_id for one in happened})
-    rows: list[dict[str, Any]] = []
+    rows: list[queries.Delivery] = []
     for one in happened:
         endpoints = [each for each in listening.get(one.organization_id, ()) if each.wants(one.type)]
         if endpoints:
@@ -80,14 +78,5 @@ async def announce_mail(connection: AsyncConnection, events: Sequence[Mapping[st
     await queries.insert_deliveries(connection, rows)
 
 
-def _row(webhook_id: str, organization_id: str, kind: str, body: bytes, now: datetime) -> dict[str, Any]:
-    return {
-        "id": new_id(now),
-        "webhook_id": webhook_id,
-        "organization_id": organization_id,
-        "type": kind,
-        "payload": body,
-        "status": PENDING,
-        "due_at": now,
-        "created_at": now,
-    }
+def _row(webhook_id: str, organization_id: str, kind: str, body: bytes, now: datetime) -> queries.Delivery:
+    return queries.Delivery(new_id(now), webhook_id, organization_id, kind, body, now)

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.store.bulk import Bulk, Row
 from postmta_ctl.store.tables import messages, webhook_deliveries, webhooks
+from postmta_ctl.store.types import to_micros
+
+PENDING = "pending"
+_deliveries = Bulk(
+    webhook_deliveries,
+    *("id", "webhook_id", "organization_id", "type", "payload", "status", "due_at", "created_at"),
+)
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Something to tell an endpoint."""
+
+    id: str
+    webhook_id: str
+    organization_id: str
+    type: str
+    payload: bytes
+    at: datetime
+    """When it was planned."""
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +72,11 @@ async def message_contexts(
     return {row.id: (row.tags, row.metadata) for row in await connection.execute(query)}
 
 
-async def insert_deliveries(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add deliveries."""
-    if rows:
-        await connection.execute(insert(webhook_deliveries), list(rows))
+async def insert_deliveries(connection: AsyncConnection, rows: Sequence[Delivery]) -> None:
+    """Add deliveries that are due at once."""
+    await _deliveries.add(connection, [_values(one) for one in rows])
+
+
+def _values(one: Delivery) -> Row:
+    at = to_micros(one.at)
+    return one.id, one.webhook_id, one.organization_id, one.type, one.payload, PENDING, at, at
