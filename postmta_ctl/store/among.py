@@ -11,6 +11,8 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from sqlalchemy import ColumnElement, Text, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Rows = Sequence[tuple[Any, ...]]
@@ -26,6 +28,14 @@ async def select_among(connection: AsyncConnection, sql: str, texts: Collection[
     else:
         given, among = list(texts), "= ANY($1::text[])"
     return (await connection.exec_driver_sql(sql.format(among=among), (given,))).all()
+
+
+def one_of(connection: AsyncConnection, column: ColumnElement[Any], texts: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column is one of these texts, by a single parameter: an ``IN`` is spelled out anew for each value."""
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(msgspec.json.encode(list(texts)).decode()).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(bindparam(None, list(texts), type_=ARRAY(Text)))
 
 
 async def write(connection: AsyncConnection, sql: str, rows: Rows) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.compiler.names import tenant_name
 from postmta_ctl.core.mime import Content
 from postmta_ctl.core.status import TERMINAL
+from postmta_ctl.store.among import one_of
 from postmta_ctl.store.tables import (
     domains,
     events,
@@ -110,7 +111,7 @@ async def lease(
         by_node.setdefault(row["node"], []).append(row["recipient_id"])
     for node, ids in by_node.items():
         taken = {"due_at": now + lifetime, "attempts": outbox.c.attempts + 1, "owner": owner, "node": node}
-        await connection.execute(update(outbox).where(outbox.c.recipient_id.in_(ids)).values(taken))
+        await connection.execute(update(outbox).where(one_of(connection, outbox.c.recipient_id, ids)).values(taken))
     contents = await _contents(connection, {row["message_id"] for row in rows}) if rows else {}
     leased = [Leased(**row, content=contents[row["message_id"]]) for row in rows]
     return Lease(leased, may_be_more=len(found) == limit or len(rows) < len(found))
@@ -118,7 +119,9 @@ async def lease(
 
 async def move(connection: AsyncConnection, recipient_ids: Collection[str], node: str) -> None:
     """Note that these are for another node now, since the one before is known not to have taken them."""
-    await connection.execute(update(outbox).where(outbox.c.recipient_id.in_(recipient_ids)).values(node=node))
+    await connection.execute(
+        update(outbox).where(one_of(connection, outbox.c.recipient_id, recipient_ids)).values(node=node)
+    )
 
 
 def _candidates(now: datetime, limit: int) -> Select[Any]:
@@ -175,7 +178,7 @@ def _within(rows: Iterable[RowMapping], octets: int) -> list[dict[str, Any]]:
 
 
 async def _contents(connection: AsyncConnection, message_ids: set[str]) -> dict[str, Content]:
-    query = select(message_contents).where(message_contents.c.message_id.in_(message_ids))
+    query = select(message_contents).where(one_of(connection, message_contents.c.message_id, message_ids))
     return {row.message_id: _decode(row.content) for row in await connection.execute(query)}
 
 
@@ -187,7 +190,7 @@ async def on_a_node(connection: AsyncConnection, recipient_ids: list[str]) -> di
     """
     failed = events.alias()
     query = select(events.c.recipient_id, events.c.node).where(
-        events.c.recipient_id.in_(recipient_ids),
+        one_of(connection, events.c.recipient_id, recipient_ids),
         events.c.record_type == "Reception",
         ~exists().where(
             failed.c.recipient_id == events.c.recipient_id,
@@ -209,7 +212,7 @@ async def taken_and_lost(connection: AsyncConnection, recipient_ids: list[str]) 
     query = (
         select(events.c.recipient_id, events.c.details, outbox.c.generation)
         .join(outbox, outbox.c.recipient_id == events.c.recipient_id)
-        .where(events.c.recipient_id.in_(recipient_ids), *_NOT_QUEUED)
+        .where(one_of(connection, events.c.recipient_id, recipient_ids), *_NOT_QUEUED)
     )
     found = await connection.execute(query)
     # Another injection may have failed before this one succeeded.
@@ -232,7 +235,7 @@ async def put_back(connection: AsyncConnection, failed: Mapping[str, int | None]
     if not recipient_ids:
         return
     query = select(recipients.c.id, recipients.c.message_id, recipients.c.node).where(
-        recipients.c.id.in_(recipient_ids), recipients.c.status.not_in(TERMINAL)
+        one_of(connection, recipients.c.id, recipient_ids), recipients.c.status.not_in(TERMINAL)
     )
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [
@@ -259,7 +262,9 @@ def _after(generation: int | None, now: datetime) -> int:
 async def lock(connection: AsyncConnection, recipient_ids: Collection[str]) -> None:
     """Lock recipients in the order in which ingestion does, so that neither waits for the other in a circle."""
     if recipient_ids and connection.dialect.name != "sqlite":
-        query = select(recipients.c.id).where(recipients.c.id.in_(recipient_ids)).order_by(recipients.c.id)
+        query = (
+            select(recipients.c.id).where(one_of(connection, recipients.c.id, recipient_ids)).order_by(recipients.c.id)
+        )
         await connection.execute(query.with_for_update())
 
 
@@ -271,7 +276,7 @@ async def settle_injected(connection: AsyncConnection, injected: dict[str, str],
     for node, ids in sorted(by_node.items()):
         statement = (
             update(recipients)
-            .where(recipients.c.id.in_(ids), recipients.c.status == "queued")
+            .where(one_of(connection, recipients.c.id, ids), recipients.c.status == "queued")
             .values(status="injected", status_at=now, node=node, release=_RUNNING)
         )
         await connection.execute(statement, {"at_node": node})
@@ -343,18 +348,20 @@ async def keep_here(connection: AsyncConnection, kept: Sequence[dict[str, Any]])
 
 async def remove(connection: AsyncConnection, recipient_ids: list[str]) -> None:
     """These need no more injection."""
-    await connection.execute(delete(outbox).where(outbox.c.recipient_id.in_(recipient_ids)))
+    await connection.execute(delete(outbox).where(one_of(connection, outbox.c.recipient_id, recipient_ids)))
 
 
 async def message_ids_of(connection: AsyncConnection, recipient_ids: list[str]) -> set[str]:
     """The messages that these recipients belong to."""
-    query = select(recipients.c.message_id).where(recipients.c.id.in_(recipient_ids))
+    query = select(recipients.c.message_id).where(one_of(connection, recipients.c.id, recipient_ids))
     return set(await connection.scalars(query))
 
 
 async def statuses(connection: AsyncConnection, message_ids: set[str]) -> dict[str, list[str]]:
     """The statuses of all recipients of each message."""
-    query = select(recipients.c.message_id, recipients.c.status).where(recipients.c.message_id.in_(message_ids))
+    query = select(recipients.c.message_id, recipients.c.status).where(
+        one_of(connection, recipients.c.message_id, message_ids)
+    )
     found: dict[str, list[str]] = {}
     for row in await connection.execute(query):
         found.setdefault(row.message_id, []).append(row.status)
@@ -368,10 +375,10 @@ async def set_message_statuses(connection: AsyncConnection, by_message: dict[str
         by_status.setdefault(status, []).append(message_id)
     if len(by_message) > 1 and connection.dialect.name != "sqlite":
         # In one order, whoever writes them.
-        query = select(messages.c.id).where(messages.c.id.in_(by_message)).order_by(messages.c.id)
+        query = select(messages.c.id).where(one_of(connection, messages.c.id, by_message)).order_by(messages.c.id)
         await connection.execute(query.with_for_update())
     for status, ids in by_status.items():
-        statement = update(messages).where(messages.c.id.in_(ids), messages.c.status != status)
+        statement = update(messages).where(one_of(connection, messages.c.id, ids), messages.c.status != status)
         await connection.execute(statement.values(status=status))
 
 
