@@ -44,6 +44,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Policy", "/console/policy", "policy:read"),
             Entry("Scenarios", "/console/policy/scenarios", "policy:read"),
             Entry("Shaping", "/console/shaping", "policy:read"),
+            Entry("Automation", "/console/policy/tsa", "policy:read"),
             Entry("Security", "/console/security", "security:read"),
             Entry("First steps", "/console/first-steps", "nodes:write"),
         ),

@@ -11,11 +11,14 @@ import pytest
 
 from postmta_ctl.compiler.model import TsaDaemons
 from postmta_ctl.settings import Settings
+from tests.conftest import Client
+from tests.console import Browser
 from tests.fake_tsa import FakeTsa
 
 TSA = "/api/v1/policy/tsa"
 RULES = f"{TSA}/rules"
 RULE = {"kind": "provider", "target": "gmail", "regex": r"\b4\.7\.28\b", "action": "suspend", "duration": 600}
+HOSTILE = "<img src=x onerror=alert>\"'"
 END = "2030-01-01T00:00:00Z"
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -160,6 +163,20 @@ class TestWithDaemons:
         assert (limit["vmta"], limit["option"], limit["value"]) == ("acme.mx1", "max_message_rate", "10/minute")
         assert limit["cause"]["regex"] == 'too "fast", = [it\'s]'
         assert rule["id"]
+
+    async def test_the_console_shows_it(self, client: Client, acme: dict[str, str], bob: Any, daemon: FakeTsa) -> None:
+        await add(client, acme, regex=f"{HOSTILE} \\(now\\)", note=HOSTILE)
+        name = "acme.mx1.r2->mx.isp.test@smtp_client"
+        reason = {"reason": f"automation rule: {HOSTILE}", "expires": END}
+        daemon.ready = [{"site_name": name, "source": "acme.mx1.r2"} | reason]
+        browser = await Browser.logged_in(client)
+        page = (await browser.get("/console/policy/tsa")).text
+        assert [text in page for text in ("acme.mx1", "mx.isp.test", "img src=x", daemon.url)] == [True] * 4
+        assert "<img src=x" not in page
+        daemon.body = b"nonsense"
+        assert "makes no sense" in (await browser.get("/console/policy/tsa")).text
+        other = await Browser.logged_in(client, "bob@bolt.test")
+        assert (await other.get("/console/policy/tsa")).status_code == 403
 
     async def test_a_daemon_that_is_of_no_use_is_shown_with_what_is_wrong(
         self, client: Any, ann: Any, daemon: FakeTsa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.e2e.kumod import KUMOD, Kumod
 from tests.e2e.sink import Sink
 from tests.e2e.tsa_daemon import TSA_DAEMON, TsaDaemon
 from tests.serving import wait_for
+from tests.unit.test_regexes import TAKEN
 
 pytestmark = [
     pytest.mark.kumod,
@@ -44,6 +46,12 @@ kumo.on('pre_init', function()
   kumo.dns.configure_resolver {{ name_servers = {{ '127.0.0.1:{port}' }} }}
 end)
 dofile '{launcher}'
+"""
+_LOADING = """\
+require('kumo').on('tsa_load_shaping_data', function()
+  require('kumo').shaping.load({{ '{folder}/rules.json' }}, {{ local_load = 'Error' }})
+  error 'loaded all, and that is it'
+end)
 """
 
 
@@ -152,6 +160,17 @@ def test_a_limit_of_the_daemon_is_kept(shaped: tuple[Installation, TsaDaemon]) -
         here.service.send(recipient)
     time.sleep(5)
     assert sum(bool(here.sink.to(recipient)) for recipient in sent) <= 2
+
+
+def test_expressions_that_are_taken_compile(tmp_path: Path) -> None:
+    """All in one file for the real engine, which names the first that it refuses."""
+    rule = {"action": ["Suspend"], "trigger": "Immediate", "duration": "60s"}
+    (tmp_path / "rules.json").write_text(json.dumps({"default": {"automation": [{"regex": [*TAKEN]} | rule]}}))
+    (tmp_path / "load.lua").write_text(_LOADING.format(folder=tmp_path))
+    done = subprocess.run(
+        [str(TSA_DAEMON), "--policy", str(tmp_path / "load.lua")], capture_output=True, timeout=30, check=False
+    )
+    assert b"loaded all" in done.stdout + done.stderr, done.stderr.decode(errors="replace")[-2000:]
 
 
 def decided(here: Installation) -> Any:

@@ -7,19 +7,24 @@ import pytest
 from postmta_ctl.core.automation import MAINTAINED
 from postmta_ctl.core.regexes import regex_problem
 
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        r"\b4\.7\.28\b",
-        "(?i)blocked|listed",
-        r"(?:a|b){2,3}[^\]\[a-z\d-]+\x41",
-        r"(?<!not )blocked(?! by us)",
-        r"say \"no\" it's #1 & 'ok', 50% = \{x\}",
-        "(a)\\1",
-        *(each.rule.regex for each in MAINTAINED),
-    ],
+TAKEN = (
+    r"\b4\.7\.28\b",
+    "(?i)blocked|listed",
+    r"(?:a|b){2,3}[^\]\[a-z\d-]+\x41",
+    r"(?<!not )blocked(?! by us)",
+    r"say \"no\" it's #1 & 'ok', 50% = \{x\}",
+    "(a)\\1",
+    r"\.\+\*\?\(\)\|\[\]\{\}\^\$\#\&\-\~\/\!\"\%\'\,\:\;\=\@\`",
+    "(?P<x>a)++b{1,}?(?=c)",
+    r"[\[\]\^\-\&\~\x41-\x5A\v\f\r!-/&~.%+-]é",
+    "(?im)^(?s:.)?+x$|[^-]a]b",
+    "((?:a{10}){10}){9}b{0,1}",
+    *(each.rule.regex for each in MAINTAINED),
 )
+"""A real engine is asked as well, in tests/e2e/test_tsa.py."""
+
+
+@pytest.mark.parametrize("text", TAKEN)
 def test_what_both_engines_read_alike_is_taken(text: str) -> None:
     assert regex_problem(text) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import partial
+from functools import partial, update_wrapper
 from itertools import islice
 from typing import Any
 
@@ -61,7 +61,7 @@ def command(row: Row) -> click.Command:
     return click.RichCommand(
         name=row.name,
         params=[*options, URL, API_KEY, JSON],
-        callback=partial(_run, row, taken, is_list),
+        callback=update_wrapper(partial(_run, row, taken, is_list), _run),
         help=f"{' '.join(summary.split())}\n\nExample: {row.example}",
     )
 
