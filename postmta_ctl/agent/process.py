@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,10 +17,11 @@ from postmta_ctl.agent.control_plane import ControlPlane, ControlPlaneFailed
 from postmta_ctl.agent.options import Options
 from postmta_ctl.clients.kumod import KumodClient, NodeAddress
 from postmta_ctl.compiler.node_files import KeyFile
-from postmta_ctl.compiler.release_order import OrderRefused
+from postmta_ctl.compiler.release_order import Order, OrderRefused
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.agents.schemas import Report
-from postmta_ctl.features.nodes import key_files, probe
+from postmta_ctl.features.nodes import folder_drift, key_files, probe
+from postmta_ctl.features.nodes.folder_drift import FolderDrift
 from postmta_ctl.features.nodes.release_files import ReleaseChanged, prune
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,10 @@ UNSETTLED_SECONDS = 2.0
 PROBE_SECONDS = 10.0
 TIDY_SECONDS = 600.0
 """How long a private key that belongs on no node any more may stay."""
+LOOK_SECONDS = 60.0
+"""How often the folder is looked at."""
+_SHOWN = 100
+"""Differences that are told at most."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _REST = 0.5
 """Between two questions that brought nothing, should they not stay open."""
@@ -52,11 +58,15 @@ class Agent:
         self._confirmed: int | None = None
         self._running: int | None = None
         self._keys: set[KeyFile] = set()
+        self._order: Order | None = None
+        self._folder: FolderDrift | None = None
+        self._was_ordered = asyncio.Event()
         self._tidied = 0.0
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await asyncio.gather(self._forever("files", self._files_turn), self._forever("release", self._release_turn))
+        turns = {"files": self._files_turn, "release": self._release_turn, "folder": self._folder_turn}
+        await asyncio.gather(*(self._forever(name, turn) for name, turn in turns.items()))
 
     async def _forever(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         """Take turns; after one that failed, wait longer each time, and not all agents the same time."""
@@ -102,7 +112,11 @@ class Agent:
             order = await asyncio.to_thread(
                 followed.accept, options.policy_dir, signed, options.signing_key, options.node
             )
-            self._keys = await releases.install(options, self._plane, order.manifest)
+            self._order, self._folder = order, None
+            try:
+                self._keys = await releases.install(options, self._plane, order)
+            finally:
+                self._was_ordered.set()
             self._order_tag, self._wanted = tag, order.manifest.release
             log.info("switched", release=self._wanted)
         if self._wanted is not None and not self._is_settled():
@@ -111,6 +125,23 @@ class Agent:
             await self._tidy()
         self._problems.pop("release", None)
         await self._report()
+
+    async def _folder_turn(self) -> None:
+        """Look what of the folder was changed by hand: after each order, and then from time to time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._was_ordered.wait()
+        self._was_ordered.clear()
+        if (order := self._order) is None:
+            return
+        found = await asyncio.to_thread(
+            folder_drift.compare, self._options.policy_dir, order.manifest, frozenset(self._keys)
+        )
+        if order is not self._order:
+            return
+        known, self._folder = self._folder, FolderDrift(files=found.files[:_SHOWN], problems=found.problems[:_SHOWN])
+        if known != self._folder:
+            await self._report()
 
     def _is_settled(self) -> bool:
         return self._running == self._confirmed == self._wanted
@@ -152,8 +183,15 @@ class Agent:
         except (ControlPlaneFailed, NodeFailed, OSError, msgspec.MsgspecError) as failed:
             problems.append(str(failed))
         words = "; ".join(dict.fromkeys(problems))[:_MAX_ERROR] or None
+        report = Report(
+            running_release=self._running,
+            online_since=since,
+            error=words,
+            folder=self._folder,
+            order_serial=None if self._order is None else self._order.serial,
+        )
         try:
-            await self._plane.report(Report(running_release=self._running, online_since=since, error=words))
+            await self._plane.report(report)
         except ControlPlaneFailed as failed:
             log.debug("nobody hears the report", problem=str(failed))
 

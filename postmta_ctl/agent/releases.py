@@ -10,11 +10,11 @@ from postmta_ctl.agent.control_plane import ControlPlane
 from postmta_ctl.agent.options import Options
 from postmta_ctl.compiler.bundle import Bundle, Manifest, signing_keys
 from postmta_ctl.compiler.node_files import KeyFile, current_release, switch_release
-from postmta_ctl.compiler.release_order import OrderRefused
+from postmta_ctl.compiler.release_order import Order, OrderRefused
 from postmta_ctl.features.nodes import key_files, release_files
 
 
-async def install(options: Options, plane: ControlPlane, manifest: Manifest) -> set[KeyFile]:
+async def install(options: Options, plane: ControlPlane, order: Order) -> set[KeyFile]:
     """Write a release and switch to it; killed at any point, the node runs the one before or this one.
 
     Returns:
@@ -23,22 +23,28 @@ async def install(options: Options, plane: ControlPlane, manifest: Manifest) -> 
     Raises:
         ControlPlaneFailed: Something cannot be had.
         OrderRefused: A file is not what the manifest says.
-        ReleaseChanged: Somebody edited the release on the node.
+        ReleaseChanged: Somebody edited the release on the node, and the order is not to replace that.
         OSError: The folder cannot be written to.
         LookupError: There is no such user as the owner.
     """
-    bundle = await _fetch(options.policy_dir, plane, manifest)
+    bundle = await _fetch(options.policy_dir, plane, order.manifest)
     keys = signing_keys(bundle)
     missing = await asyncio.to_thread(key_files.missing, options.policy_dir, keys)
     if missing:
         found = await plane.keys(set(missing))
         await asyncio.to_thread(key_files.write, options.policy_dir, found, options.file_owner)
-    await asyncio.to_thread(_switch, options.policy_dir, manifest.release, bundle)
+    await asyncio.to_thread(_switch, options.policy_dir, order, bundle)
     return keys
 
 
-def _switch(policy_dir: Path, number: int, bundle: Bundle) -> None:
-    switch_release(policy_dir, release_files.put_release(policy_dir, number, bundle))
+def _switch(policy_dir: Path, order: Order, bundle: Bundle) -> None:
+    number = order.manifest.release
+    try:
+        switch_release(policy_dir, release_files.put_release(policy_dir, number, bundle))
+    except release_files.ReleaseChanged:
+        if not order.replaces:
+            raise
+        release_files.replace(policy_dir, number, bundle)
 
 
 async def _fetch(policy_dir: Path, plane: ControlPlane, manifest: Manifest) -> Bundle:

@@ -35,6 +35,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     kumomta: str
 
 
+def manifest_text(manifest: Manifest) -> bytes:
+    """The octets of ``manifest.json``."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The files of one policy, sorted by path, without the manifest.
 
@@ -79,8 +84,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def contents(self, release: int) -> dict[str, bytes]:
         """The files at hand and the manifest, as they lie in the folder of a release."""
-        manifest = msgspec.json.format(msgspec.json.encode(self.manifest(release)), indent=1)
-        return self.files | {MANIFEST: manifest + b"\n"}
+        return self.files | {MANIFEST: manifest_text(self.manifest(release))}
 
     def write(self, directory: Path, release: int) -> None:
         """Write the files at hand and the manifest into a folder that is new or empty.

@@ -35,6 +35,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     serial: int
     manifest: Manifest
+    replaces: bool = False
+    """Whether what somebody changed by hand in this very release is to be replaced, and kept beside it."""
 
 
 class SignedOrder(msgspec.Struct, frozen=True, kw_only=True):

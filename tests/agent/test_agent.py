@@ -136,6 +136,38 @@ def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteH
     service.call("DELETE", f"/api/v1/vmtas/{vmta_id}")
 
 
+def test_what_was_changed_by_hand_is_told_and_replaced_when_asked(service: Service, host: RemoteHost) -> None:
+    host.start()
+    number = publish(service)["release"]
+    host.wait_until_running(number)
+    folder = host.policy_dir / "releases" / str(current_release(host.policy_dir))
+    file, extra = folder / "generated/pools.lua", folder / "notes.txt"
+    content = file.read_bytes()
+
+    def drift() -> dict[str, Any]:
+        (found,) = service.call("GET", "/api/v1/policy/drift")
+        return dict(found)
+
+    assert drift()["files"] == []
+    file.chmod(0o644)
+    file.write_bytes(content + b"-- by hand\n")
+    extra.write_text("remember")
+    host.kill()
+    host.start()  # an agent looks at its start
+    found = wait_for(lambda: drift()["files"], "what was changed by hand")
+    prefix = f"releases/{folder.name}/"
+    assert [(one["path"], one["kind"]) for one in found] == [
+        (f"{prefix}generated/pools.lua", "changed"),
+        (f"{prefix}notes.txt", "extra"),
+    ]
+    assert file.read_bytes() != content, "nothing is replaced unasked"
+    (fixed,) = service.call("POST", "/api/v1/policy/drift/fix", {})
+    assert (fixed["node"], fixed["ok"], fixed["running_release"]) == (host.name, True, number), fixed
+    assert (file.read_bytes(), extra.exists(), drift()["files"]) == (content, False, [])
+    (kept,) = (host.policy_dir / "edited").iterdir()
+    assert (kept / "notes.txt").read_text() == "remember"
+
+
 def test_the_node_goes_on_while_the_control_plane_is_away(service: Service, host: RemoteHost) -> None:
     host.start()
     before = publish(service)["release"]

@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from postmta_ctl.features.nodes.folder_drift import FolderDrift
+
 KEYS_AT_ONCE = 500
 """As many private keys are asked for in one request."""
 
@@ -69,3 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     online_since: datetime | None = None
     """When the node was started; None: it does not answer."""
     error: Annotated[str, Meta(max_length=4000)] | None = None
+    folder: FolderDrift | None = None
+    """How the folder differs from the release that was ordered; None: it was not looked at since."""
+    order_serial: int | None = None
+    """Of that order."""

@@ -96,7 +96,8 @@ async def order(system: System, row: NodeRow) -> SignedOrder:
         raise NotFound("There is no release for this node yet.", code="no_release")
     ordered = dict(sorted(files.items()))
     manifest = Manifest(release=number, digest=release.digest, files=ordered, kumomta=KUMOMTA_VERSION)
-    return sign(signing_key(system), Order(node=row.name, serial=row.order_serial or 0, manifest=manifest))
+    order = Order(node=row.name, serial=row.order_serial or 0, manifest=manifest, replaces=row.order_replaces)
+    return sign(signing_key(system), order)
 
 
 async def blob(system: System, row: NodeRow, digest: str) -> bytes:
@@ -172,6 +173,8 @@ async def files(system: System, node_id: str, version: int, after: str) -> tuple
 async def take_report(system: System, row: NodeRow, report: Report) -> None:
     """Note what an agent says of its node."""
     seen: dict[str, Any] = {"last_error": report.error}
+    if report.folder is not None and report.order_serial == row.order_serial:
+        seen["folder_drift"] = msgspec.to_builtins(report.folder)
     if report.online_since is not None:
         # A node that does not answer its agent may come back as it was.
         seen |= {"online_since": report.online_since, "last_seen_at": system.now()}

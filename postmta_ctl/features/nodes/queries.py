@@ -36,6 +36,10 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     agent_token_digest: bytes | None = None
     order_serial: int | None = None
     """Of the newest order to its agent; grows with each, so that an agent can tell an old one."""
+    order_replaces: bool = False
+    """Whether that one replaces what was changed by hand."""
+    folder_drift: dict[str, Any] | None = None
+    """How its folder differs from that release, by its agent: :class:`.folder_drift.FolderDrift`."""
     published_release: int | None = None
     """The release that its files are switched to."""
     running_release: int | None = None

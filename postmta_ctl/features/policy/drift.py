@@ -13,15 +13,17 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from postmta_ctl.compiler.bundle import Bundle
+from postmta_ctl.compiler.node_files import KeyFile
 from postmta_ctl.core.drift import FileDifference, PathComparison, PathDifference
 from postmta_ctl.errors import NodeFailed
 from postmta_ctl.features.audit import service as audit
-from postmta_ctl.features.nodes import access, probe, release_files
+from postmta_ctl.features.nodes import access, folder_drift, probe, release_files
 from postmta_ctl.features.nodes import queries as nodes
+from postmta_ctl.features.nodes.folder_drift import FolderDrift
 from postmta_ctl.features.nodes.queries import NodeRow
-from postmta_ctl.features.policy import bringing, drift_files, drift_paths, drift_suspensions, queries
+from postmta_ctl.features.policy import bringing, drift_paths, drift_suspensions, queries, rollout
 from postmta_ctl.features.policy.draft import load_bundle
-from postmta_ctl.features.policy.drift_files import Wanted
 from postmta_ctl.features.policy.drift_suspensions import Live, Ours, Suspended
 from postmta_ctl.features.policy.releasing import By
 from postmta_ctl.features.policy.rollout import NodeOutcome
@@ -55,6 +57,15 @@ class NodeDrift(msgspec.Struct, frozen=True, kw_only=True):
     """Those that KumoMTA's traffic shaping automation placed: as they should be."""
     paths: PathComparison | None = None
     """How the node would send now; null where it was not asked."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a node should have."""
+
+    number: int
+    bundle: Bundle
+    keys: frozenset[KeyFile]
 
 
 @dataclass(frozen=True)
@@ -113,14 +124,16 @@ def _judged(outcome: NodeOutcome, now: NodeDrift | None) -> NodeOutcome:
 
 
 async def _mend(system: System, one: Seen, wanted: Wanted, by: By) -> list[NodeOutcome]:
-    row, drift = one.row, one.drift
+    row, drift, problem = one.row, one.drift, None
     try:
         if drift.files:
-            await asyncio.to_thread(release_files.replace, Path(row.policy_dir), wanted.number, wanted.bundle)
+            problem = await _replace(system, row, wanted)
     except OSError as error:
         detail = f"cannot write to {row.policy_dir}: {error}"
         return [NodeOutcome(node=row.name, ok=False, running_release=row.running_release, detail=detail)]
     outcomes = await bringing.bring(system, wanted.number, wanted.bundle, only=[row.name])
+    if problem is not None:
+        outcomes = [msgspec.structs.replace(outcome, ok=False, detail=problem) for outcome in outcomes]
     async with system.db.transaction() as connection:
         problems = [*drift.problems, *drift.missing_suspensions]
         after = {"release": wanted.number, "files": [one.path for one in drift.files], "problems": problems}
@@ -128,6 +141,15 @@ async def _mend(system: System, one: Seen, wanted: Wanted, by: By) -> list[NodeO
             connection, by.principal, "node.drift_fixed", row.id, after=after, now=system.now(), actor=by.name
         )
     return outcomes
+
+
+async def _replace(system: System, row: NodeRow, wanted: Wanted) -> str | None:
+    """Put the release in the place of what was changed by hand; what there is to wait for, if anything."""
+    if row.transport == "folder":
+        await asyncio.to_thread(release_files.replace, Path(row.policy_dir), wanted.number, wanted.bundle)
+        return None
+    is_done = await rollout.replace_by_agent(system, wanted.number, row, bringing.PROBE_SECONDS)
+    return None if is_done else rollout.WAITS
 
 
 async def _looked(system: System, *, paths: bool = True) -> list[Seen]:
@@ -169,8 +191,8 @@ async def _ask(system: System, row: NodeRow, wanted: Wanted | None, before: Ours
     found = Found()
     if wanted is None:
         return found
-    if row.transport == "folder":
-        found.files, found.problems = await asyncio.to_thread(drift_files.compare, Path(row.policy_dir), wanted)
+    folder = await _folder(row, wanted)
+    found.files, found.problems = folder.files, [*folder.problems]
     try:
         address = access.address(system, row)
         found.running = await probe.running_release(system.kumod, address)
@@ -182,6 +204,14 @@ async def _ask(system: System, row: NodeRow, wanted: Wanted | None, before: Ours
     except NodeFailed as error:
         found.problems.append(error.detail)
     return found
+
+
+async def _folder(row: NodeRow, wanted: Wanted) -> FolderDrift:
+    if row.transport == "folder":
+        manifest = wanted.bundle.manifest(wanted.number)
+        return await asyncio.to_thread(folder_drift.compare, Path(row.policy_dir), manifest, wanted.keys)
+    said = row.folder_drift if row.published_release == wanted.number else None
+    return msgspec.convert(said or {}, FolderDrift)
 
 
 def _judge(row: NodeRow, wanted: Wanted | None, found: Found, before: Ours, after: Ours) -> Seen:

@@ -7,7 +7,7 @@ date later by the same functions. Whoever calls them holds the lock of publishin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 0.2
 """How often it is looked whether an agent has reported."""
+WAITS = "waits for its agent"
 
 
 class NodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +112,37 @@ async def deliver(system: System, target: Target, row: NodeRow) -> str | None:
 
 
 async def _order(system: System, number: int, row: NodeRow) -> None:
-    """An order is told from those before it by its serial, also after the database was put back to an older state."""
     if row.published_release != number:
-        serial = max((row.order_serial or 0) + 1, int(system.now().timestamp()))
-        await _note(system, row, published_release=number, order_serial=serial)
+        await _order_anew(system, number, row, replaces=False)
+
+
+async def _order_anew(system: System, number: int, row: NodeRow, *, replaces: bool) -> None:
+    """An order is told from those before it by its serial, also after the database was put back to an older state."""
+    serial = max((row.order_serial or 0) + 1, int(system.now().timestamp()))
+    ordered = {"published_release": number, "order_serial": serial, "order_replaces": replaces}
+    await _note(system, row, folder_drift=None, **ordered)
+
+
+async def replace_by_agent(system: System, number: int, row: NodeRow, seconds: float) -> bool:
+    """Have a node's agent put the release in the place of what was changed by hand.
+
+    Returns:
+        Whether it has looked at the folder since, within so many seconds.
+    """
+    await _order_anew(system, number, row, replaces=True)
+    now = await _watched(system, row, seconds, lambda one: one.folder_drift is not None)
+    return now is not None and now.folder_drift is not None
+
+
+async def _watched(system: System, row: NodeRow, seconds: float, enough: Callable[[NodeRow], bool]) -> NodeRow | None:
+    """A node once enough is known of it, or as it is after so many seconds; None: it was removed."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        async with system.db.reading() as connection:
+            now = await nodes.by_id(connection, row.id)
+        if now is None or enough(now) or asyncio.get_running_loop().time() >= deadline:
+            return now
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _write_keys(system: System, target: Target, row: NodeRow) -> None:
@@ -155,18 +183,13 @@ def _put(system: System, target: Target, row: NodeRow, bundle: Bundle) -> None:
 
 async def _report(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:
     """What the agent says within so many seconds."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        async with system.db.reading() as connection:
-            now = await nodes.by_id(connection, row.id)
-        if now is None:
-            return NodeOutcome(node=row.name, ok=False, running_release=None, detail="was removed")
-        if now.running_release == number:
-            return NodeOutcome(node=row.name, ok=True, running_release=number, detail=f"runs release {number}")
-        if asyncio.get_running_loop().time() >= deadline:
-            detail = "waits for its agent" + (f", which says: {now.last_error}" if now.last_error else "")
-            return NodeOutcome(node=row.name, ok=False, running_release=now.running_release, detail=detail)
-        await asyncio.sleep(_LOOK_SECONDS)
+    now = await _watched(system, row, seconds, lambda one: one.running_release == number)
+    if now is None:
+        return NodeOutcome(node=row.name, ok=False, running_release=None, detail="was removed")
+    if now.running_release == number:
+        return NodeOutcome(node=row.name, ok=True, running_release=number, detail=f"runs release {number}")
+    detail = WAITS + (f", which says: {now.last_error}" if now.last_error else "")
+    return NodeOutcome(node=row.name, ok=False, running_release=now.running_release, detail=detail)
 
 
 async def _confirm(system: System, number: int, row: NodeRow, seconds: float) -> NodeOutcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from postmta_ctl.store.tables.base import created_column, id_column, metadata
 from postmta_ctl.store.types import Id, Json, Timestamp
@@ -23,6 +23,8 @@ nodes = Table(
     Column("sealed_admin_token", LargeBinary, nullable=False),
     Column("agent_token_digest", LargeBinary(32), unique=True),
     Column("order_serial", BigInteger, comment="of the newest order to its agent"),
+    Column("order_replaces", Boolean, nullable=False, default=False, comment="also what was changed by hand"),
+    Column("folder_drift", Json, comment="how its folder differs, by its agent; null: it has not said so"),
     Column("published_release", Integer),
     Column("running_release", Integer),
     Column("online_since", Timestamp),

@@ -214,6 +214,13 @@ def upgrade() -> None:
         sa.Column("sealed_admin_token", sa.LargeBinary(), nullable=False),
         sa.Column("agent_token_digest", sa.LargeBinary(length=32), nullable=True),
         sa.Column("order_serial", sa.BigInteger(), nullable=True, comment="of the newest order to its agent"),
+        sa.Column("order_replaces", sa.Boolean(), nullable=False, comment="also what was changed by hand"),
+        sa.Column(
+            "folder_drift",
+            types.Json(),
+            nullable=True,
+            comment="how its folder differs, by its agent; null: it has not said so",
+        ),
         sa.Column("published_release", sa.Integer(), nullable=True),
         sa.Column("running_release", sa.Integer(), nullable=True),
         sa.Column("online_since", types.Timestamp(), nullable=True),
