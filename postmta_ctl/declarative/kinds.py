@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from postmta_ctl.compiler.names import SLUG
 from postmta_ctl.core.domain_names import parse_mail_domain, parse_selector
@@ -85,6 +87,45 @@ def shaped(name: str) -> tuple[str, str, str | None]:
 def shaping_name(kind: str, target: str, organization: str | None) -> str:
     """How a file calls the rule that is for this."""
     return f"{kind} {target} of {organization}" if organization else f"{kind} {target}"
+
+
+_LIMITS = read.fields(
+    {
+        "connection_limit": read.integer,
+        "max_deliveries_per_connection": read.integer,
+        "max_recipients_per_batch": read.integer,
+        "max_connection_rate": read.text,
+        "max_message_rate": read.text,
+    }
+)
+_AUTOMATED = read.fields(
+    {
+        "provider": read.text,
+        "domain": read.mail_domain,
+        "regex": read.text,
+        "action": read.text,
+        "limits": read.optional(_LIMITS),
+        "threshold": read.optional(read.integer),
+        "duration": read.integer,
+        "match_internal": read.flag,
+        "note": read.text,
+    },
+    "regex",
+    "action",
+    "duration",
+)
+
+
+def _automated(node: Node) -> dict[str, Any]:
+    if {"provider", "domain"} <= read.mapping(node).keys():
+        raise read.wrong(node, "is for a provider or for a domain, not for both")
+    rule: dict[str, Any] = _AUTOMATED(node)
+    return {name: value for name, value in rule.items() if not (value is None or value is False or value == "")}
+
+
+def by_content(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules of automation in the order in which they are compared: they have no names, and theirs means nothing."""
+    return sorted(rules, key=lambda rule: msgspec.json.encode(rule, order="sorted"))
 
 
 NODE = Kind(
@@ -180,20 +221,20 @@ SHAPING = Kind(
     name="shaping",
     section="shaping",
     fields={
-        "limits": read.fields(
-            {
-                "connection_limit": read.integer,
-                "max_deliveries_per_connection": read.integer,
-                "max_recipients_per_batch": read.integer,
-                "max_connection_rate": read.text,
-                "max_message_rate": read.text,
-            }
-        ),
+        "limits": _LIMITS,
         "note": read.text,
     },
     required=("limits",),
     of_organization=False,
     read_name=lambda name: shaping_name(*shaped(name)),
+)
+AUTOMATION = Kind(
+    name="automation",
+    section="automation",
+    fields={"rules": lambda node: by_content(read.listed(_automated)(node))},
+    required=("rules",),
+    of_organization=False,
+    can_delete=False,
 )
 GREYLISTING = Kind(
     name="greylisting",
@@ -219,9 +260,23 @@ SCENARIOS = Kind(
     can_delete=False,
 )
 
-KINDS = (NODE, ORGANIZATION, IP_ADDRESS, SCHEDULE, VMTA, POOL, DOMAIN, TEMPLATE, RULE, SHAPING, GREYLISTING, SCENARIOS)
+KINDS = (
+    NODE,
+    ORGANIZATION,
+    IP_ADDRESS,
+    SCHEDULE,
+    VMTA,
+    POOL,
+    DOMAIN,
+    TEMPLATE,
+    RULE,
+    SHAPING,
+    AUTOMATION,
+    GREYLISTING,
+    SCENARIOS,
+)
 """In the order in which things are made; they are deleted in the opposite one."""
-ONLY_ONE = (GREYLISTING, SCENARIOS)
+ONLY_ONE = (AUTOMATION, GREYLISTING, SCENARIOS)
 """Kinds of which the installation has one thing, whose name is that of its kind."""
 OF_ORGANIZATION = tuple(kind for kind in KINDS if kind.of_organization)
 BY_NAME = {kind.name: kind for kind in KINDS}

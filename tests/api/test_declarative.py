@@ -61,6 +61,11 @@ shaping:
   provider web.de: {limits: {max_message_rate: "10/s", connection_limit: 3}}
   domain web.de: {limits: {connection_limit: 4}, note: "no: \\"x\\""}
   "domain bücher.example of no": {limits: {max_recipients_per_batch: 5}}
+automation:
+  rules:
+    - {regex: 'a "b" ''c'' #: \\d', action: suspend_tenant, duration: 60, note: "- x: y"}
+    - {domain: Bücher.example, regex: '4\\.7', action: limit, limits: {connection_limit: 1}, duration: 60, threshold: 2}
+    - {provider: gmail, regex: '4\\.7\\.28', action: suspend, duration: 3600, match_internal: true, threshold: null}
 greylisting: {enabled: true, allowed_networks: [198.51.100.0/24, 192.0.2.0/24]}
 scenarios:
   toml: |
@@ -127,11 +132,14 @@ async def test_hostile_names_come_back_byte_by_byte_and_applying_them_changes_no
     assert (await op.export(), await op.rows()) == (text, after)
     # What is not in the file goes, when asked for; then the same file makes another installation the same.
     emptied = re.sub(r"^    (\w+):\n(?:     .*\n|\n)+", r"    \1: {}\n", text, flags=re.MULTILINE)
+    emptied = re.sub(r"^automation:\n(?: .*\n)+", "automation: {rules: []}\n", emptied, flags=re.MULTILINE)
     emptied = re.sub(r"^(ip_addresses|shaping):\n(?: .*\n)+", r"\1: {}\n", emptied, flags=re.MULTILINE)
     gone = await op.apply(emptied, prune=True)
-    assert {step.action for step in gone.steps} == {"delete"}
+    # Rules of automation have no names: theirs is one thing, which changes.
+    assert {(step.action, step.kind == "automation") for step in gone.steps} == {("delete", False), ("update", True)}
     assert (await op.rows())["vmtas"] == 0
-    assert {step.action for step in (await op.apply(text)).steps} == {"create"}
+    made = (await op.apply(text)).steps
+    assert {(step.action, step.kind == "automation") for step in made} == {("create", False), ("update", True)}
     assert await op.export() == text
 
 
@@ -146,6 +154,7 @@ organizations:
     pools: {other: {members: {absent: 1}}, more: {members: {"1": 0}}}
     domains: {fine.example: , keyless.example: {create: {dkim_keys: {s: {file: none.pem}}}}}
     auto_block_rules: {x: {metric: bounce_rate, scope: moon, window_minutes: 60, threshold: 0.1}}
+automation: {rules: [{regex: "(", action: suspend, duration: 60}]}
 """
     planned = await op.plan(bad)
     told = {str(one) for one in planned.problems}
@@ -156,12 +165,13 @@ organizations:
     keyless = "organizations.no.domains.keyless.example.create.dkim_keys.s"
     assert f"s.yaml:7: {keyless}: {{'file': 'none.pem'}} is not there" in told
     assert any(one.startswith("s.yaml:8: organizations.no.auto_block_rules.x.scope:") for one in told)
+    assert any(one.startswith("s.yaml:9: automation.rules.regex: '(': does not compile") for one in told)
     # Addresses are listed, so a new organization gets none that is not assigned to it.
     assert any(one.startswith("s.yaml:4: organizations.new.vmtas.mx1.ip_address: this address is not") for one in told)
     with pytest.raises(Conflict) as refused:
         await op.apply(bad)
     assert refused.value.code == "state_refused"
-    assert len(refused.value.errors) == len(told) == 5
+    assert len(refused.value.errors) == len(told) == 6
     assert (await op.rows(), await op.export()) == (before, text)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.declarative.document import Desired, Key
 from postmta_ctl.declarative.kinds import (
+    AUTOMATION,
     DOMAIN,
     GREYLISTING,
     IP_ADDRESS,
@@ -44,6 +45,7 @@ from postmta_ctl.features.state.keys import Pairs
 from postmta_ctl.features.state.logos import Logos
 from postmta_ctl.features.state.present import Present
 from postmta_ctl.features.templates import service as templates
+from postmta_ctl.features.tsa import service as automation
 from postmta_ctl.features.vmtas import pausing
 from postmta_ctl.features.vmtas import service as vmtas
 from postmta_ctl.features.warmup import schedules
@@ -91,6 +93,7 @@ class Carrier:
             TEMPLATE.name: (self._create_template, self._update_template, self._simple_delete(templates.remove)),
             RULE.name: (self._create_rule, self._update_rule, self._simple_delete(rules.remove)),
             SHAPING.name: (self._create_shaping, self._update_shaping, self._simple_delete(shaping.remove)),
+            AUTOMATION.name: (self._set_automation, self._set_automation, None),
             GREYLISTING.name: (self._set_greylisting, self._set_greylisting, None),
             SCENARIOS.name: (self._set_scenarios, self._set_scenarios, None),
         }
@@ -233,6 +236,9 @@ class Carrier:
 
     async def _set_greylisting(self, step: Step, principal: Principal) -> None:
         await greylisting.update(self._system, principal, greylisting.read_update(step.values()), ANY)
+
+    async def _set_automation(self, step: Step, principal: Principal) -> None:
+        await automation.replace(self._system, principal, automation.read_plain(step.values()["rules"]))
 
     async def _set_scenarios(self, step: Step, principal: Principal) -> None:
         data = scenarios.read_update(step.values())

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.core.warmup import Progress
 from postmta_ctl.declarative.document import Key
 from postmta_ctl.declarative.kinds import (
+    AUTOMATION,
     DOMAIN,
     GREYLISTING,
     IP_ADDRESS,
@@ -26,6 +27,7 @@ from postmta_ctl.declarative.kinds import (
     VMTA,
     Kind,
     Thing,
+    by_content,
     shaping_name,
 )
 from postmta_ctl.features.domains.records import Logo
@@ -37,6 +39,7 @@ from postmta_ctl.features.security.greylisting import service as greylisting
 from postmta_ctl.features.shaping import queries as shaping
 from postmta_ctl.features.state import queries
 from postmta_ctl.features.state.queries import Found
+from postmta_ctl.features.tsa import service as automation
 from postmta_ctl.features.vmtas import queries as vmtas
 from postmta_ctl.features.vmtas.queries import VmtaRow
 from postmta_ctl.system import System
@@ -74,6 +77,7 @@ async def load(system: System, connection: AsyncConnection) -> Present:
     for rule in await shaping.of_all(connection):
         thing = {"limits": rule.limits.options(), "note": rule.note}
         present.add(SHAPING, "", shaping_name(rule.kind, rule.target, rule.organization), rule.id, thing)
+    present.add(AUTOMATION, "", AUTOMATION.name, "", {"rules": by_content(await automation.plain(connection))})
     config = msgspec.to_builtins(await greylisting.get(system))
     present.add(SCENARIOS, "", SCENARIOS.name, "", {"toml": await scenarios.text(connection)})
     present.add(GREYLISTING, "", GREYLISTING.name, "", {name: _plain(config[name]) for name in GREYLISTING.fields})

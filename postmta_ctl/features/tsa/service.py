@@ -5,7 +5,9 @@ A daemon does not tell organizations apart when it looks for rules, so rules are
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -40,16 +42,8 @@ async def add(system: System, principal: Principal, data: AutomationCreate) -> A
         InvalidRequest: A field cannot be accepted.
         Conflict: There are too many.
     """
-    now = system.now()
-    row = AutomationRow(
-        id=new_id(now),
-        kind=data.kind,
-        target=_target(data),
-        rule=_judged(Rule(**{name: getattr(data, name) for name in _RULE})),
-        note=data.note,
-        updated_at=now,
-        created_at=now,
-    )
+    row = _row(data, system.now())
+    now = row.created_at
     async with system.db.transaction() as connection:
         if await queries.count(connection) >= MAX_RULES:
             raise Conflict(f"There are {MAX_RULES} rules at most.", code="too_many_rules")
@@ -57,6 +51,51 @@ async def add(system: System, principal: Principal, data: AutomationCreate) -> A
         await _record(connection, principal, row, "created", now)
         await audit.record(connection, principal, "automation.created", row.id, after=shown(row), now=now)
     return shown(row)
+
+
+def read_plain(rules: Iterable[dict[str, Any]]) -> list[AutomationCreate]:
+    """Rules from elsewhere than a request, as :func:`plain` writes them, held to the same limits.
+
+    Raises:
+        msgspec.ValidationError: A value is of another type or size.
+    """
+    read = []
+    for rule in rules:
+        own = {name: value for name, value in rule.items() if name not in ("provider", "domain")}
+        kind = next((name for name in ("provider", "domain") if name in rule), "any")
+        read.append(msgspec.convert(own | {"kind": kind, "target": rule.get(kind, "")}, AutomationCreate))
+    return read
+
+
+async def plain(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """Every rule, without what is as it is anyway."""
+    return [
+        msgspec.to_builtins(row.rule)
+        | ({} if row.kind == "any" else {row.kind: row.target})
+        | ({"note": row.note} if row.note else {})
+        for row in await queries.of_all(connection)
+    ]
+
+
+async def replace(system: System, principal: Principal, rules: Iterable[AutomationCreate]) -> None:
+    """Have these rules and no others; those that there are stay as they are. In a transaction that is around all of it.
+
+    Raises:
+        InvalidRequest: One cannot be accepted.
+        Conflict: There are too many.
+    """
+    async with system.db.reading() as connection:
+        there = await queries.of_all(connection)
+    now = system.now()
+    lacking = [(_row_of_many(data, now), data) for data in rules]
+    for row in there:
+        same = next((one for one in lacking if _is_same(one[0], row)), None)
+        if same is None:
+            await remove(system, principal, row.id, Condition())
+        else:
+            lacking.remove(same)
+    for _, data in lacking:
+        await add(system, principal, data)
 
 
 async def list_rules(system: System, paging: PageRequest) -> Page[AutomationRule]:
@@ -123,6 +162,34 @@ async def remove(system: System, principal: Principal, automation_id: str, uncha
 def maintained() -> list[MaintainedRule]:
     """The rules that come with PostMTA."""
     return [MaintainedRule(provider=each.provider, rule=each.rule, source=each.source) for each in MAINTAINED]
+
+
+def _row(data: AutomationCreate, now: datetime) -> AutomationRow:
+    rule = _judged(Rule(**{name: getattr(data, name) for name in _RULE}))
+    return AutomationRow(
+        id=new_id(now),
+        kind=data.kind,
+        target=_target(data),
+        rule=rule,
+        note=data.note,
+        updated_at=now,
+        created_at=now,
+    )
+
+
+def _row_of_many(data: AutomationCreate, now: datetime) -> AutomationRow:
+    """The row; what is wrong is told with the expression, since the rules have no names."""
+    try:
+        return _row(data, now)
+    except InvalidRequest as error:
+        told = [
+            FieldError(field=f"rules.{one.field}", message=f"{data.regex!r}: {one.message}") for one in error.errors
+        ]
+        raise InvalidRequest(error.detail, errors=tuple(told)) from error
+
+
+def _is_same(one: AutomationRow, other: AutomationRow) -> bool:
+    return (one.kind, one.target, one.rule, one.note) == (other.kind, other.target, other.rule, other.note)
 
 
 def _target(data: AutomationCreate) -> str:
