@@ -82,7 +82,7 @@ async def test_a_plan_shows_what_would_be_published_and_writes_nothing(client: A
         ("traffic", True),
     ]
     assert await numbers(client, acme) == []
-    assert sorted(path.name for path in node.policy_dir.iterdir()) == ["init.lua", "node.json"]
+    assert sorted(path.name for path in node.policy_dir.iterdir()) == ["init.lua", "node.json", "tsa_init.lua"]
     assert (node.bumps, node.probes) == (0, 0)
 
 
@@ -291,7 +291,7 @@ async def test_a_failed_proof_leaves_everything_as_it_was(refused: tuple[str, An
         assert not checked["ok"]
         assert checked["findings"]
         assert await numbers(client, headers) == []
-        assert sorted(path.name for path in node.policy_dir.iterdir()) == ["init.lua", "node.json"]
+        assert sorted(path.name for path in node.policy_dir.iterdir()) == ["init.lua", "node.json", "tsa_init.lua"]
         assert (node.bumps, node.probes) == (0, 0)
 
 
