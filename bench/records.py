@@ -55,6 +55,8 @@ def node() -> dict[str, Any]:
         "transport": "folder",
         "admin_url": "http://127.0.0.1:1",
         "policy_dir": "/nonexistent",
+        "weight": 1,
+        "order_replaces": False,
         "ingest_token_digest": digest(TOKEN),
         "sealed_ingest_token": b"",
         "sealed_admin_token": b"",
