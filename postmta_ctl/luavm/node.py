@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
@@ -218,7 +219,17 @@ class NodeRuntime:
     @cached_property
     def _sources(self) -> dict[Path, str]:
         files = {path for suffix in ("lua", "toml", "json") for path in self.root.glob(f"*.{suffix}")}
-        files |= set(self.root.rglob("*.lua"))
+        # Old releases may be removed meanwhile, which a walk passes over and a glob does not.
+        for folder, _, names in os.walk(self.root):
+            files |= {Path(folder, name) for name in names if name.endswith(".lua")}
         if self.launcher and self.policy_dir:
             files.add(self.policy_dir / "init.lua")
-        return {path: path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file()}
+        return {path: text for path in files if (text := _text(path)) is not None}
+
+
+def _text(path: Path) -> str | None:
+    """What a file holds; None if there is none any more."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, IsADirectoryError):
+        return None

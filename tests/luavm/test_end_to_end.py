@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +174,24 @@ def test_a_launcher_finds_the_release_by_itself(tmp_path: Path) -> None:
     (tmp_path / "current").write_text("two\n")
     running.bump_epoch()
     assert running.current().fire("init") == f"two{length}"
+
+
+def test_releases_that_are_removed_meanwhile_do_not_disturb(tmp_path: Path) -> None:
+    (tmp_path / "init.lua").write_text("-- a policy")
+    over = threading.Event()
+
+    def publish() -> None:
+        old = tmp_path / "releases" / "1" / "postmta"
+        while not over.is_set():
+            old.mkdir(parents=True)
+            (old / "a.lua").write_text("-- a policy")
+            shutil.rmtree(tmp_path / "releases")
+
+    with ThreadPoolExecutor(1) as pool:
+        publishing = pool.submit(publish)
+        try:
+            found = {NodeRuntime(tmp_path).mentions("policy") for _ in range(500)}
+        finally:
+            over.set()
+        publishing.result()
+    assert found <= {1, 2}
