@@ -10,6 +10,8 @@ from postmta_ctl.crash_points import CrashPoint
 from postmta_ctl.system import System
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 5
+"""For connections that are given back."""
 
 
 class Died(BaseException):
@@ -65,12 +67,19 @@ class Process:
         self._loop.close()
 
     async def _cancelled(self) -> None:
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in others:
+        if tasks := self._others():
+            for task in tasks:
                 if not _gives_back_a_connection(task):
                     task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+        rest = self._others()
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
         await self._system.db.close()
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        return asyncio.all_tasks(self._loop) - {asyncio.current_task(self._loop)}  # type: ignore[arg-type]
 
 
 def _gives_back_a_connection(task: asyncio.Task[Any]) -> bool:

@@ -83,33 +83,6 @@ async def test_many_writers_at_once_all_succeed(db: Database) -> None:
         assert len((await connection.execute(select(organizations))).all()) == 50
 
 
-async def test_cancelled_work_gives_its_connections_back(db: Database) -> None:
-    async def write() -> None:
-        async with db.transaction() as connection:
-            await connection.execute(text("SELECT 1"))
-
-    async def read() -> None:
-        async with db.reading() as connection:
-            await connection.execute(text("SELECT 1"))
-
-    async def at_once() -> None:
-        await db.at_once(lambda connection: connection.execute(text("SELECT 1")))
-
-    for moment in range(60):
-        tasks = [asyncio.ensure_future(work()) for work in (write, read, at_once, read)]
-        # A few turns of the loop in the quick part, then the time in which the driver answers.
-        await asyncio.sleep(0 if moment < 20 else moment / 20_000)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(10):
-        # SQLAlchemy gives connections back in tasks of its own.
-        while db.engine.sync_engine.pool.checkedout():  # type: ignore[attr-defined]
-            await asyncio.sleep(0.01)
-    async with db.transaction() as connection:
-        assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
-
-
 async def test_a_moment_comes_back_as_it_was_given(db: Database) -> None:
     moment = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
     async with db.transaction() as connection:
