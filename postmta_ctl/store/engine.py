@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from postmta_ctl.errors import ConfigurationError
 from postmta_ctl.store import blocking
+from postmta_ctl.store.sqlite import LettingGo
 
 WRITES = {"postmta_writes": True}
 T = TypeVar("T")
@@ -144,7 +145,8 @@ def _sqlite_engine(url: str) -> AsyncEngine:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     # Each has a thread of its own: those beyond the pool are opened and closed again, which takes time, and those
     # in it are kept, which takes memory.
-    engine = create_async_engine(url, pool_size=6, max_overflow=10, connect_args={"timeout": 30})
+    options = {"timeout": 30, "factory": LettingGo}
+    engine = create_async_engine(url, pool_size=6, max_overflow=10, connect_args=options)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

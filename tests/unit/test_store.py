@@ -83,6 +83,32 @@ async def test_many_writers_at_once_all_succeed(db: Database) -> None:
         assert len((await connection.execute(select(organizations))).all()) == 50
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_work_that_is_cancelled_at_any_moment_stands_in_nobodys_way(db: Database) -> None:
+    for moment in range(200):
+        other = Database(db.url.render_as_string(hide_password=False))  # opens its connections anew
+        tasks = [asyncio.ensure_future(work(other, kind)) for kind in ("transaction", "reading", "at_once")]
+        await asyncio.sleep(moment / 50_000)
+        for task in tasks:
+            task.cancel()
+        done, waiting = await asyncio.wait(tasks, timeout=10)
+        assert len(done) == 3
+        assert not waiting
+        assert other.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        await asyncio.wait_for(other.close(), 10)
+    async with asyncio.timeout(10), db.transaction() as connection:
+        await connection.execute(insert(organizations).values(organization("acme")))
+
+
+async def work(database: Database, kind: str) -> None:
+    statement = insert(organizations).values(organization(f"acme-{new_id(NOW)}"))
+    if kind == "at_once":
+        await database.at_once(lambda connection: connection.execute(statement))
+        return
+    async with getattr(database, kind)() as connection:
+        await connection.execute(select(organizations) if kind == "reading" else statement)
+
+
 async def test_a_moment_comes_back_as_it_was_given(db: Database) -> None:
     moment = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
     async with db.transaction() as connection:
