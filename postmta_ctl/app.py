@@ -38,6 +38,7 @@ from postmta_ctl.errors import ConfigurationError, PostMTAError
 from postmta_ctl.features.billing import catalogue
 from postmta_ctl.features.docs.document import operation_id
 from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
+from postmta_ctl.features.messages.shortcut import SendShortcut
 from postmta_ctl.features.nodes import embedded
 from postmta_ctl.features.tracking.shortcut import TrackingShortcut
 from postmta_ctl.features.webhooks.delivery import finish as finish_deliveries
@@ -178,6 +179,8 @@ def create_app(settings: Settings, *, system: System | None = None, jobs: bool =
         logging_config=None,
     )
     app.state.system = system or create_system(settings)
+    if Role.API in roles:
+        app.asgi_handler = SendShortcut(app.asgi_handler)
     app.asgi_handler = Bodies(app.asgi_handler, limit=settings.body_octets, largest=settings.max_body_bytes)
     # Around the router, and not among its middleware: what it answers itself (404, 405) gets a request id, too.
     app.asgi_handler = RequestId(app.asgi_handler)

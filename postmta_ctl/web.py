@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromQuery, HeaderParameter
+from litestar.types import Scope
 
 from postmta_ctl import errors, rate_limits
 from postmta_ctl.core.client_address import client_address
@@ -146,11 +147,14 @@ def provide_address(request: AnyRequest) -> str:
 
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """The client's IP address; behind a trusted proxy, the one that the proxy names."""
-    client = connection.scope["client"]
-    forwarded = b",".join(value for name, value in connection.scope["headers"] if name == b"x-forwarded-for")
-    return client_address(
-        client[0] if client else "", forwarded.decode("latin-1"), system_of(connection).settings.proxies
-    )
+    return address_in(system_of(connection), connection.scope)
+
+
+def address_in(system: System, scope: Scope) -> str:
+    """The same of an ASGI scope."""
+    client = scope["client"]
+    forwarded = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+    return client_address(client[0] if client else "", forwarded.decode("latin-1"), system.settings.proxies)
 
 
 def tagged(shown: T, version: object = None) -> Response[T]:
@@ -245,6 +249,9 @@ def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     if isinstance(error, RecursionError):
         log.warning("a body nested too deeply", exc_info=error)
         return problem(request, errors.MalformedRequest("The body is nested too deeply."))
+    if isinstance(error, UnicodeDecodeError):
+        log.warning("a body that is not UTF-8", exc_info=error)
+        return problem(request, errors.MalformedRequest("The body cannot be read as UTF-8."))
     log.error("unexpected error", exc_info=error)
     return problem(request, PostMTAError("An unexpected error occurred; quote the request id when you report it."))
 
