@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,7 +36,7 @@ _WORTH_SHARING = 64 * 1024
 _JOINT = len(',"recipients":[]')
 
 
-class InjectShape(msgspec.Struct, frozen=True):
+class InjectShape(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What messages of one request have in common."""
 
     envelope_sender: str
@@ -45,7 +45,7 @@ class InjectShape(msgspec.Struct, frozen=True):
     has_html: bool
 
 
-class InjectItem(msgspec.Struct, frozen=True, kw_only=True):
+class InjectItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One recipient of one message, ready to go.
 
     ``metadata`` becomes the message meta ``extra`` on the node; ``rid`` is added to it, empty values are left out.
@@ -68,9 +68,13 @@ class InjectItem(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shape(self) -> InjectShape:
         """What another item must have in common with this one to share a request."""
-        return InjectShape(
-            self.envelope_sender, tuple(sorted(self.headers)), self.text is not None, self.html is not None
-        )
+        return _shape(self.envelope_sender, tuple(sorted(self.headers)), self.text is not None, self.html is not None)
+
+
+@lru_cache(maxsize=1000)
+def _shape(envelope_sender: str, header_names: tuple[str, ...], has_text: bool, has_html: bool) -> InjectShape:
+    """One object for all that are equal, which a dict finds at once."""
+    return InjectShape(envelope_sender, header_names, has_text, has_html)
 
 
 class InjectCall(msgspec.Struct, frozen=True):
@@ -107,7 +111,8 @@ class _Filled(NamedTuple):
 
 
 def _filled(item: InjectItem) -> _Filled:
-    return _Filled(item, item.shape, values_of(item))
+    shape = item.shape
+    return _Filled(item, shape, _values(item, shape.header_names))
 
 
 def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ()) -> dict[str, Any]:
@@ -126,8 +131,11 @@ def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ())
 
 def values_of(item: InjectItem) -> dict[str, str]:
     """The values of the template's variables for one recipient."""
-    headers = item.headers
-    values = dict(zip(_variables(len(headers)), map(headers.__getitem__, sorted(headers)), strict=True))
+    return _values(item, sorted(item.headers))
+
+
+def _values(item: InjectItem, names: Sequence[str]) -> dict[str, str]:
+    values = dict(zip(_variables(len(names)), map(item.headers.__getitem__, names), strict=True))
     if item.text is not None:
         values["text"] = item.text
     if item.html is not None:
@@ -172,7 +180,7 @@ def _rounds(group: Iterable[_Filled]) -> Iterable[list[_Filled]]:
 def _calls(group: list[_Filled], max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
     common = _common(group)
     frame = _frame(group[0], common)
-    own = group[0].values.keys() - common.keys()
+    own = group[0].values.keys() - common.keys() if common else None
     part: list[bytes] = []
     rids: dict[str, str] = {}
     size = 0
@@ -204,10 +212,11 @@ def _frame(one: _Filled, common: Mapping[str, str]) -> bytes:
     )
 
 
-def _recipient(one: _Filled, own: Iterable[str]) -> bytes:
+def _recipient(one: _Filled, own: Iterable[str] | None) -> bytes:
+    """Its part of the request, with the values that are its own; None: all."""
     values, item = one.values, one.item
     metadata = {"rid": item.rid} | {name: value for name, value in item.metadata.items() if value != ""}
-    substitutions = {name: values[name] for name in own}
+    substitutions = values if own is None else {name: values[name] for name in own}
     return _encode({"email": item.address, "substitutions": substitutions, "metadata": metadata})
 
 

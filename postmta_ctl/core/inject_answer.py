@@ -38,7 +38,7 @@ class Result(StrEnum):
     """The request as a whole was not understood or too large; in one of its own, this recipient may do."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The result for one recipient, and the node's words if it was not taken."""
 
     rid: str

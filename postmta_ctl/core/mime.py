@@ -46,7 +46,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+class Content(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A message ready for the builder: header values in ASCII, bodies with CRLF."""
 
     headers: dict[str, str]

@@ -13,7 +13,7 @@ from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.clients.webhooks import Reply
 from postmta_ctl.features.domains.verification import recheck_domains
 from postmta_ctl.features.messages.injecting import relay_item
-from postmta_ctl.features.messages.relay_queries import lease
+from postmta_ctl.features.messages.lease_queries import lease
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.store.tables import webhook_deliveries
 from tests.api.test_bimi import Documents

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from postmta_ctl.compiler.pools import pools_of
-from postmta_ctl.features.messages import relay_queries
+from postmta_ctl.features.messages import lease_queries
 from postmta_ctl.features.policy.load import load_model
 from postmta_ctl.features.pools import queries as pools
 from postmta_ctl.store.tables import messages, outbox, policy_changes
@@ -196,7 +196,7 @@ class TestMail:
             ["None", "news", "deals", "news", "None", "deals", "news"]
         )
         async with db.transaction() as connection:
-            leased = (await relay_queries.lease(connection, clock(), limit=10, lifetime=clock() - clock())).leased
+            leased = (await lease_queries.lease(connection, clock(), limit=10, lifetime=clock() - clock())).leased
         assert sorted((one.vmta or "", one.pool or "") for one in leased)[0:2] == [("", ""), ("", "deals")]
 
     async def test_a_message_shows_its_pool(self, client: Any, two: Any) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy import select, update
 from postmta_ctl.clients.kumod import NodeAddress, NodeTimeout
 from postmta_ctl.errors import NodeUnreachable
 from postmta_ctl.features.ingest.service import ingest
+from postmta_ctl.features.messages.lease_queries import lease
 from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
-from postmta_ctl.features.messages.relay_queries import lease, settle_later
+from postmta_ctl.features.messages.relay_queries import settle_later
 from postmta_ctl.recent import Recent
 from postmta_ctl.store.tables import nodes, outbox, recipients
 from tests.api.test_rollups import check

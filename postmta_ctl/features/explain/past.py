@@ -19,7 +19,7 @@ from postmta_ctl.features.explain.schemas import Decision, Happened, OfRelease, 
 from postmta_ctl.features.explain.service import acting_for, at_host, of_release
 from postmta_ctl.features.messages import queries as messages
 from postmta_ctl.features.messages.injecting import relay_item
-from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.messages.lease_queries import Leased
 from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation import sample
 from postmta_ctl.features.policy import queries as releases

@@ -18,7 +18,7 @@ from postmta_ctl.features.ingest.counting import fact
 from postmta_ctl.features.ingest.known import Known, fold
 from postmta_ctl.features.ingest.reading import Key, Reading, key_of, read
 from postmta_ctl.features.ingest.rows import EventRow, event_row
-from postmta_ctl.features.messages.relay_queries import put_back
+from postmta_ctl.features.messages.reception_queries import put_back
 from postmta_ctl.features.security.greylisting.counting import count as count_greylisting
 from postmta_ctl.features.suppressions.automatic import rows_of as suppressions_of
 from postmta_ctl.features.suppressions.queries import SuppressionRow

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.auto_block import Action
-from postmta_ctl.features.messages.relay_queries import Leased, keep_here
+from postmta_ctl.features.messages.lease_queries import Leased
+from postmta_ctl.features.messages.relay_queries import keep_here
 from postmta_ctl.features.security.auto_block.block_queries import Stop, stops
 from postmta_ctl.features.security.auto_block.coverage import covers_recipient
 

@@ -12,10 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.core.providers import OTHER, well_known
 from postmta_ctl.core.rollups import Fact
-from postmta_ctl.core.status import summarise
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.messages import happening_queries as queries
-from postmta_ctl.features.messages import relay_queries
+from postmta_ctl.features.messages import reception_queries, relay_queries
 from postmta_ctl.features.messages.happening_queries import Concerned
 from postmta_ctl.features.webhooks.outbox import announce_mail
 from postmta_ctl.store import rollups
@@ -82,14 +81,12 @@ async def withdraw(
     if not recipient_ids:
         return []
     # A node may have had it, and failed to queue it: then its status is another than that of one who waited all along.
-    there = await relay_queries.on_a_node(connection, list(recipient_ids))
+    there = await reception_queries.on_a_node(connection, list(recipient_ids))
     ended = await queries.end_waiting(connection, set(recipient_ids) - there.keys(), status, now)
     await relay_queries.remove(connection, list(recipient_ids))
     await account.refund_recipients(connection, ended, now, cause=cause, reference=status)
     await record(connection, ended, f"message.{status}", now)
-    touched = await relay_queries.message_ids_of(connection, ended)
-    found = await relay_queries.statuses(connection, touched)
-    await relay_queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+    await relay_queries.renew_statuses(connection, await relay_queries.message_ids_of(connection, ended))
     return ended
 
 

@@ -13,9 +13,8 @@ from postmta_ctl.core.inject import InjectCall, InjectItem, packed
 from postmta_ctl.core.inject_answer import DECLINED, Outcome, Result, read_answer, unanswered
 from postmta_ctl.core.tracking import Tracker
 from postmta_ctl.errors import NodeFailed, NodeUnreachable
-from postmta_ctl.features.messages import relay_queries as queries
+from postmta_ctl.features.messages.lease_queries import Leased, move
 from postmta_ctl.features.messages.node_choice import Choice
-from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.octets import Octets
 from postmta_ctl.system import System
@@ -68,20 +67,20 @@ class _Turn:
                 # What another node could not take either does not keep the rest from going there.
                 together.setdefault(self._choice.allowed(one.tenant), []).append(one)
         for some in together.values():
-            for part in parts(some):
-                yield asyncio.create_task(self._give_all(name, part))
+            for part, octets in parts(some):
+                yield asyncio.create_task(self._give_all(name, part, octets))
         apart: dict[str, list[Leased]] = {}
         for one in held:
             if one.alone or one.content.attachments:
                 apart.setdefault(one.recipient_id if one.alone else one.message_id, []).append(one)
         for some in apart.values():
-            yield asyncio.create_task(self._give_all(name, some))
+            yield asyncio.create_task(self._give_all(name, some, sum(octets_of(some))))
 
     def _item(self, one: Leased) -> InjectItem:
         return relay_item(one, self._sender, self._links)
 
-    async def _give_all(self, name: str, held: Sequence[Leased]) -> list[Attempt]:
-        async with self._limits[name], self._octets.lent(sum(octets_of(held))):
+    async def _give_all(self, name: str, held: Sequence[Leased], octets: int) -> list[Attempt]:
+        async with self._limits[name], self._octets.lent(octets):
             # Made only now, and one after another.
             return [await self._give(name, call) for call in packed(map(self._item, held))]
 
@@ -91,7 +90,7 @@ class _Turn:
         tried = {name}
         while attempt.was_declined and (other := self._other(call, tried)):
             async with self._system.db.transaction() as connection:
-                await queries.move(connection, list(call.recipients.values()), other)
+                await move(connection, list(call.recipients.values()), other)
             attempt = await self._send(self._choice.by_name[other], call)
             tried.add(other)
         return self._explained(attempt) if attempt.was_declined else attempt
@@ -122,19 +121,18 @@ class _Turn:
         return Attempt(node=node.name, outcomes=outcomes, was_judged=status == 200, was_declined=was_declined)
 
 
-def parts(held: Iterable[Leased]) -> Iterator[list[Leased]]:
-    """In their order, each part no larger than ``PART_OCTETS``, or of a single recipient."""
+def parts(held: Sequence[Leased]) -> Iterator[tuple[list[Leased], int]]:
+    """In their order, and its octets: each part is no larger than ``PART_OCTETS``, or of a single recipient."""
     found: list[Leased] = []
     size = 0
-    rows = list(held)
-    for one, octets in zip(rows, octets_of(rows), strict=True):
+    for one, octets in zip(held, octets_of(held), strict=True):
         if found and size + octets > PART_OCTETS:
-            yield found
+            yield found, size
             found, size = [], 0
         found.append(one)
         size += octets
     if found:
-        yield found
+        yield found, size
 
 
 def octets_of(held: Iterable[Leased]) -> Iterator[int]:
@@ -145,7 +143,9 @@ def octets_of(held: Iterable[Leased]) -> Iterator[int]:
         octets = len(content.html or "") if one.track_opens or one.track_clicks else 0
         if one.message_id not in known:
             known.add(one.message_id)
-            octets += len(content.text or "") + len(content.html or "") + sum(len(a.data) for a in content.attachments)
+            octets += len(content.text or "") + len(content.html or "")
+            if content.attachments:
+                octets += sum(len(file.data) for file in content.attachments)
         yield octets + _HEADERS
 
 

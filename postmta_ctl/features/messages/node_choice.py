@@ -40,7 +40,7 @@ class Choice:
         if before in self.by_name:
             return before
         possible = self._possible(tenant)
-        return self._best(possible) if possible else None
+        return self._best(possible) if len(possible) > 1 else next((node.name for node in possible), None)
 
     def instead(self, tried: Collection[str], tenant: str) -> str | None:
         """A node that is well and that the tenant's mail can leave from, for what the tried ones did not take."""

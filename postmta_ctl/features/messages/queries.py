@@ -1,4 +1,5 @@
-"""SQL of messages, as the API needs them. The relay's is in ``relay_queries``."""
+"""SQL of messages, as the API needs them. The relay's is in ``lease_queries``,
+``relay_queries`` and ``reception_queries``."""
 
 from __future__ import annotations
 

@@ -21,15 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.inject_answer import Outcome, Result
 from postmta_ctl.core.retry import backoff
-from postmta_ctl.core.status import summarise
 from postmta_ctl.features.credits import account
+from postmta_ctl.features.messages import reception_queries
 from postmta_ctl.features.messages import relay_queries as queries
 from postmta_ctl.features.messages.blocked import without_blocked
 from postmta_ctl.features.messages.happenings import record_refused
 from postmta_ctl.features.messages.injecting import Attempt, inject, may_be_there
+from postmta_ctl.features.messages.lease_queries import Leased, lease
 from postmta_ctl.features.messages.node_choice import Choice
 from postmta_ctl.features.messages.placements import placements
-from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.withdrawals import withdraw_suppressed, without_withdrawn
 from postmta_ctl.features.nodes.service import addresses
 from postmta_ctl.system import System
@@ -124,7 +124,7 @@ async def _step(system: System, choice: Choice, sent: Sent | None, *, lease: boo
 
 async def _lease(system: System, connection: AsyncConnection, choice: Choice) -> Turn:
     now = system.now()
-    found = await queries.lease(
+    found = await lease(
         connection,
         now,
         limit=TURN,
@@ -152,7 +152,7 @@ async def _still_needed(connection: AsyncConnection, held: list[Leased], now: da
     """Without those that are on a node by its own log though no answer told so, that nobody wants sent, or that may
     not be sent now."""
     again = [one.recipient_id for one in held if one.attempts > 1]
-    there = await queries.on_a_node(connection, again) if again else {}
+    there = await reception_queries.on_a_node(connection, again) if again else {}
     await queries.settle_injected(connection, there, now)
     left = [one for one in held if one.recipient_id not in there]
     return await without_blocked(connection, await without_withdrawn(connection, left, now), now)
@@ -178,7 +178,7 @@ async def _settle(system: System, connection: AsyncConnection, sent: Sent) -> Se
             else:
                 settled.later.append(_later(held[outcome.rid], outcome, attempt, now))
     await queries.lock(connection, held)
-    lost = await queries.taken_and_lost(connection, list(repeated))
+    lost = await reception_queries.taken_and_lost(connection, list(repeated))
     settled.injected |= {rid: node for rid, node in repeated.items() if rid not in lost}
     failed = Attempt(node=None, outcomes=[])
     words = "the node could not queue it"
@@ -197,9 +197,7 @@ async def _write(connection: AsyncConnection, settled: Settled, message_ids: dic
     await record_refused(connection, {rid: refused[rid][1] for rid in rejected}, now)
     await account.refund_recipients(connection, list(refused), now, cause="relay", reference="refused by the policy")
     await queries.settle_later(connection, OWNER, settled.later)
-    touched = {message_ids[rid] for rid in (*settled.injected, *refused)}
-    found = await queries.statuses(connection, touched)
-    await queries.set_message_statuses(connection, {mid: summarise(each) for mid, each in found.items()})
+    await queries.renew_statuses(connection, {message_ids[rid] for rid in (*settled.injected, *refused)})
 
 
 def _later(one: Leased, outcome: Outcome, attempt: Attempt, now: datetime) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
 from postmta_ctl.features.messages.compose import NewMessage, NewRecipient, new_message
 from postmta_ctl.features.messages.injecting import relay_item
+from postmta_ctl.features.messages.lease_queries import Leased
 from postmta_ctl.features.messages.places import find_places, place
-from postmta_ctl.features.messages.relay_queries import Leased
 from postmta_ctl.features.messages.schemas import SendRequest
 from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation_schemas import Predicted, SimulatedRecipient, Simulation

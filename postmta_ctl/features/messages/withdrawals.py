@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.features.messages import cancel_queries
 from postmta_ctl.features.messages.happenings import withdraw
-from postmta_ctl.features.messages.relay_queries import Leased
+from postmta_ctl.features.messages.lease_queries import Leased
 from postmta_ctl.features.suppressions.service import suppressed
 
 FRESH = timedelta(minutes=1)
