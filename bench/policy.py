@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.rows import Measure, Row, Sample, add
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.compiler.model import Installation, Organization, PolicyModel, SendingDomain, SigningKey
 from postmta_ctl.compiler.node_files import key_path
 from postmta_ctl.compiler.render import render

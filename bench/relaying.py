@@ -26,7 +26,7 @@ from bench.accepting import MAIL
 from bench.instant_node import instant_node
 from bench.rows import Measure, Row, Sample, add
 from bench.servers import ENVIRONMENT, product
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.core.inject import InjectItem, pack
 from postmta_ctl.core.mime import Content

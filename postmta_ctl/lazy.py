@@ -21,4 +21,8 @@ def lazily(name: str) -> ModuleType:
     spec.loader = LazyLoader(spec.loader)
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
+    package, _, own = name.rpartition(".")
+    if package:
+        # As an import does; the next import of it finds it made, and would not.
+        setattr(sys.modules[package], own, module)
     return module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import structlog
@@ -21,12 +21,18 @@ from postmta_ctl.core.client_address import client_address
 from postmta_ctl.core.ids import is_id
 from postmta_ctl.errors import FieldError, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
-from postmta_ctl.features.auth.service import authenticate
 from postmta_ctl.features.fields import field_error, field_with_nul
+from postmta_ctl.lazy import lazily
 from postmta_ctl.middleware import ANSWER_HEADERS
 from postmta_ctl.store.paging import DEFAULT_LIMIT, PageRequest, page_request
 from postmta_ctl.store.versions import Condition, etag
 from postmta_ctl.system import System
+
+if TYPE_CHECKING:
+    from postmta_ctl.features.auth import service as auth
+else:
+    # With all that it uses of other features, which /health does not wait for.
+    auth = lazily("postmta_ctl.features.auth.service")
 
 log = structlog.get_logger(__name__)
 
@@ -198,7 +204,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         if connection.scope["path"].startswith("/api/"):
             await rate_limits.count(system, rate_limits.of_address(system, address_of(connection)), headers)
         return
-    principal = await authenticate(
+    principal = await auth.authenticate(
         system, connection.headers, address=address_of(connection), request_id=state.get("request_id", "")
     )
     await rate_limits.count(system, rate_limits.of_principal(system, principal), headers)

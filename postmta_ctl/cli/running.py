@@ -12,7 +12,7 @@ import msgspec
 import rich_click as click
 from sqlalchemy.exc import SQLAlchemyError
 
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.cli import NO_ANSWER
 from postmta_ctl.cli.progress import steps_of, working
 from postmta_ctl.logging import configure_logging

@@ -48,11 +48,8 @@ def serve(roles: str | None) -> None:
 
 
 def application() -> object:
-    """What the server's worker process runs.
-
-    Only that process imports it. Nothing that is made on the way is garbage, so nobody looks for any: not now, and not
-    among all this later.
-    """
+    """What the server's worker process runs; only that process imports it."""
+    # Until all is loaded: ``serving`` says why, and goes on with it.
     gc.disable()
     try:
         from postmta_ctl.serving import application  # noqa: PLC0415 - see above
@@ -61,6 +58,3 @@ def application() -> object:
     except PostMTAError as error:
         click.echo(f"postmta: {error.detail}", err=True)
         raise SystemExit(1) from None
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import dns.asyncresolver
-import dns.exception
-import dns.message
-import dns.rdatatype
-import dns.resolver
 import msgspec
+
+from postmta_ctl.lazy import lazily
+
+if TYPE_CHECKING:
+    from dns import asyncresolver, exception, rdatatype, resolver
+    from dns.message import Message
+else:
+    # A start asks nothing, and should not wait for it.
+    asyncresolver, exception = lazily("dns.asyncresolver"), lazily("dns.exception")
+    rdatatype, resolver = lazily("dns.rdatatype"), lazily("dns.resolver")
 
 LIFETIME = 5.0
 """Seconds after which a question counts as failed."""
@@ -60,29 +66,34 @@ class SystemResolver:
     """
 
     def __init__(self, address: str | None = None, lifetime: float = LIFETIME, port: int = DNS_PORT) -> None:
-        self._resolver = dns.asyncresolver.Resolver(configure=address is None)
-        if address is not None:
-            self._resolver.nameservers = [address]
-            self._resolver.port = port
-        self._resolver.lifetime = lifetime
+        self._address, self._lifetime, self._port = address, lifetime, port
+
+    @cached_property
+    def _resolver(self) -> asyncresolver.Resolver:
+        made = asyncresolver.Resolver(configure=self._address is None)
+        if self._address is not None:
+            made.nameservers = [self._address]
+            made.port = self._port
+        made.lifetime = self._lifetime
+        return made
 
     async def lookup(self, name: str, kind: str) -> Answer:
         """Ask; never raises for what DNS answers."""
         try:
             found = await self._resolver.resolve(name, kind, search=False)
-        except dns.resolver.NXDOMAIN as error:
+        except resolver.NXDOMAIN as error:
             return Answer(status="missing", ttl=_negative_ttl(*(error.kwargs["responses"] or {}).values()))
-        except dns.resolver.NoAnswer as error:
+        except resolver.NoAnswer as error:
             return Answer(status="missing", ttl=_negative_ttl(error.kwargs["response"]))
-        except (dns.exception.DNSException, OSError) as error:
+        except (exception.DNSException, OSError) as error:
             return Answer(status="failed", reason=type(error).__name__)
         ttl = found.rrset.ttl if found.rrset is not None else None
         return Answer(status="found", values=tuple(_text(record) for record in found), ttl=ttl)
 
 
-def _negative_ttl(*responses: dns.message.Message) -> int | None:
+def _negative_ttl(*responses: Message) -> int | None:
     for rrset in responses[-1].authority if responses else ():
-        if rrset.rdtype == dns.rdatatype.SOA:
+        if rrset.rdtype == rdatatype.SOA:
             return min(int(rrset.ttl), int(rrset[0].minimum))
     return None
 

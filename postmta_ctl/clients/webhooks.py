@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from yarl import URL
 
 from postmta_ctl.clients.dns import Resolver, SystemResolver
 from postmta_ctl.core.errors import InputError
@@ -24,10 +23,11 @@ from postmta_ctl.lazy import lazily
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
     from aiohttp.abc import AbstractResolver, ResolveResult
 else:
     # It takes a tenth of a second, and certificates of all authorities: a service without nodes has no use for it.
-    aiohttp = lazily("aiohttp")
+    aiohttp, yarl = lazily("aiohttp"), lazily("yarl")
 
 MAX_BODY = 4096
 """Octets of the answer to a POST that are read."""
@@ -105,7 +105,7 @@ class WebhookClient:
     async def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit: int
     ) -> Reply:
-        target = URL(url, encoded=True)
+        target = yarl.URL(url, encoded=True)
         request = self._pool().request(method, target, data=body, headers=headers, allow_redirects=False)
         async with request as response:
             answer = await _beginning(response, limit)

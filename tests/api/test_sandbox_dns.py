@@ -8,7 +8,8 @@ import pytest
 from litestar.testing import AsyncTestClient
 from msgspec import structs
 
-from postmta_ctl.app import create_app, create_system
+from postmta_ctl.app import create_app
+from postmta_ctl.assembly import create_system
 from postmta_ctl.clients.dns import SystemResolver
 from postmta_ctl.features.domains.sandbox_dns import SandboxResolver
 from tests.conftest import register

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.clients.payments import Callback, Order, StripePayments
 from postmta_ctl.errors import ConfigurationError, InvalidRequest, PaymentProviderFailed
 from postmta_ctl.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.clients.clamd import ClamdClient, read_reply
 from postmta_ctl.clients.rspamd import RspamdClient, read_answer
 from postmta_ctl.clients.spamd import SpamdClient, read_table

@@ -27,7 +27,8 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
 
-from postmta_ctl.app import create_app, create_system
+from postmta_ctl.app import create_app
+from postmta_ctl.assembly import create_system
 from postmta_ctl.clients.dns import SystemResolver, parse_resolver
 from postmta_ctl.clients.kumod import KumodClient
 from postmta_ctl.crash_points import CrashPoint

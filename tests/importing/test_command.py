@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from postmta_ctl.app import create_system
+from postmta_ctl.assembly import create_system
 from postmta_ctl.features.auth import service as auth
 from postmta_ctl.features.auth.schemas import Register
 from postmta_ctl.settings import Settings
