@@ -40,8 +40,9 @@ check: setup ## Style, types, the Lua of the policy, and the architecture.
 bench: setup ## Speed beside something simpler, as a table of ratios: make bench ONLY=send BENCH_JSON=FILE
 	$(BIN)/python -m bench --only '$(ONLY)' $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
 
-faults: setup ## Kills and other faults, at length, with a report: make faults KILLS=300 FAULTS_REPORT=FILE
-	FAULTS=$(or $(FAULTS),full) FAULTS_KILLS=$(or $(KILLS),300) FAULTS_REPORT='$(FAULTS_REPORT)' $(BIN)/pytest -q tests/faults
+faults: setup ## Kills and other faults, at length, with a report: make faults KILLS=300 FAULTS_REPORT=FILE ONLY=postgresql
+	FAULTS=$(or $(FAULTS),full) FAULTS_KILLS=$(or $(KILLS),300) FAULTS_REPORT='$(FAULTS_REPORT)' $(BIN)/pytest -q tests/faults \
+		$(if $(ONLY),-k '$(ONLY)')
 
 e2e: setup ## The whole path against a real KumoMTA: make e2e KUMOD=/path/to/kumod
 	$(BIN)/pytest -m kumod -q -rs tests/e2e

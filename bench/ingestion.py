@@ -52,12 +52,11 @@ class Teller:
 
 
 class _Node:
-    """A service over SQLite with a node that sends it log records."""
+    """A service over SQLite with the node of :mod:`bench.records`, which sends it log records."""
 
     def __init__(self, service: Service) -> None:
         self.service, self._teller = service, Teller(service)
         self.database = records.connect(service.data_dir / "postmta.db")
-        records.add_node(self.database)
         query = "SELECT id, slug FROM organizations ORDER BY created_at LIMIT 1"
         self.organization_id, self._slug = self.database.execute(query).fetchone()
 
@@ -83,15 +82,15 @@ class _Node:
             for table in ("rollup_types", "rollup_dimensions", "rollup_attempts")
         ] + [self.database.execute("SELECT count(*), max(id) FROM events").fetchone()]
 
+    def close(self) -> None:
+        self.database.close()
+
 
 @contextmanager
 def _node(**environment: str) -> Iterator[_Node]:
-    with product(**environment) as service:
-        node = _Node(service)
-        try:
-            yield node
-        finally:
-            node.database.close()
+    with product(**environment) as service, closing(_Node(service)) as node:
+        records.add_node(node.database)
+        yield node
 
 
 class _Raw:
@@ -137,8 +136,7 @@ def _against_raw(*, webhooks: bool) -> Iterator[tuple[Measure, Measure]]:
 
 @contextmanager
 def _rollup_rows() -> Iterator[tuple[Measure, Measure]]:
-    with _node() as node:
-        stored.fill(node.database, node.organization_id, stored.MANY)
+    with stored.serving(stored.MANY) as service, closing(_Node(service)) as node:
 
         def rows(*tables: str) -> Measure:
             count = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
@@ -168,15 +166,14 @@ def _again() -> Iterator[tuple[Measure, Measure]]:
 
 @contextmanager
 def _stored(fewer: int, measure: Callable[[_Node, list[str]], Measure]) -> Iterator[tuple[Measure, Measure]]:
-    with _node() as many, _node() as few:
-        sides = [
-            (one, stored.fill(one.database, one.organization_id, count)) for one, count in _sizes(many, few, fewer)
-        ]
-        yield measure(*sides[0]), measure(*sides[1])
-
-
-def _sizes(many: _Node, few: _Node, fewer: int) -> list[tuple[_Node, int]]:
-    return [(many, stored.MANY), (few, stored.MANY // fewer)]
+    with (
+        stored.serving(stored.MANY) as many,
+        stored.serving(stored.MANY // fewer) as few,
+        closing(_Node(many)) as ours,
+        closing(_Node(few)) as other,
+    ):
+        ids = stored.some_messages(ours.database), stored.some_messages(other.database)
+        yield measure(ours, ids[0]), measure(other, ids[1])
 
 
 def _slowest(paths: Callable[[sqlite3.Connection, list[str]], list[str]]) -> Callable[[_Node, list[str]], Measure]:

@@ -29,13 +29,15 @@ def test_random_kills_under_load(installation: Installation, scenario: Scenario)
         kill_at_random(installation, outcome, KILLS)
 
 
-def kill_at_random(installation: Installation, outcome: Outcome, kills: int) -> None:
+def kill_at_random(
+    installation: Installation, outcome: Outcome, kills: int, longest_life: float = LONGEST_LIFE
+) -> None:
     plane, chance = installation.plane, random.Random(kills)
     load = Load(plane, "kills")
     plane.start()
     with load.running(), repeating(installation):
         for number in range(kills):
-            plane.is_dead(within=chance.uniform(0, LONGEST_LIFE))
+            plane.is_dead(within=chance.uniform(0, longest_life))
             plane.kill()
             installation.check(load)
             plane.begin()

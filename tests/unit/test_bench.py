@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bench import records, stored
+from postmta_ctl.store.engine import Database
 from postmta_ctl.store.tables import metadata
+from tests.api.test_rollups import check
 
 _, MESSAGES, RECIPIENTS = records.people("an organization", 1)
 INSERTS = re.findall(r"INSERT INTO (\w+) \(([^)]+)\)", Path(stored.__file__).read_text())
@@ -30,3 +34,21 @@ def test_a_row_of_a_benchmark_has_what_its_table_needs(table: str, names: list[s
         one.name for one in columns if one.primary_key and one.name == "id" and one.autoincrement is True
     }
     assert needed <= given <= set(columns.keys())
+
+
+async def test_the_roll_ups_of_many_events_equal_them(sqlite_template: Path, tmp_path: Path) -> None:
+    path = tmp_path / "postmta.db"
+    shutil.copy(sqlite_template, path)
+    with closing(records.connect(path)) as database:
+        organization = {"id": "o", "name": "Sender", "slug": "sender", "created_at": 0}
+        records.insert(database, "organizations", [organization])
+        indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' ORDER BY name"
+        before = database.execute(indexes).fetchall()
+        stored.fill(database, 2_000)
+        assert database.execute("SELECT count(*) FROM events").fetchone() == (2_000,)
+        assert database.execute(indexes).fetchall() == before
+        assert len(stored.some_messages(database, 10)) == 10
+    db = Database(f"sqlite+aiosqlite:///{path}")
+    kept = await check(db)
+    await db.close()
+    assert all(kept.values())
