@@ -2,6 +2,7 @@
 
 Reading all routes and all that they use takes longer than opening the database. So a process opens that, listens, and
 answers ``/health``; requests for anything else wait until the whole application is there, instead of being refused.
+So does ``/health/ready``: it says whether to send them here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
 from postmta_ctl.assembly import close, opened, tell
-from postmta_ctl.features.health.routes import health, ready
+from postmta_ctl.features.health.routes import health
 from postmta_ctl.framework import litestar
 from postmta_ctl.middleware import RequestId
 from postmta_ctl.system import System
@@ -37,10 +38,9 @@ class Starting:
         give_up: Callable[[int], object] = os._exit,
     ) -> None:
         self._system, self._load, self._give_up = system, load, give_up
-        self._door = litestar(system.settings, [health, ready])
+        self._door = litestar(system.settings, [health])
         self._door.state.system = system
         self._door.asgi_handler = RequestId(self._door.asgi_handler)
-        self._early = {path for route in (health, ready) for path in route.paths}
         self._whole: Litestar | None = None
         self._loaded = asyncio.Event()
 
@@ -51,7 +51,7 @@ class Starting:
             await self._live(receive, send)
         elif self._whole is not None:
             await self._whole(scope, receive, send)
-        elif scope["path"] in self._early:
+        elif scope["path"] in health.paths:
             await self._door(scope, receive, send)
         else:
             await self._loaded.wait()
