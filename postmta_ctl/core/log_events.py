@@ -34,6 +34,8 @@ _MAX_RELEASE = 2**31 - 1
 _GENERATOR_QUEUE = "generator.kumomta.internal"
 _encode = msgspec.msgpack.Encoder().encode
 _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+_DAY = 86_400_000_000
+"""In microseconds."""
 _SINCE_GREGORIAN = 12_219_292_800
 """Seconds from the beginning of the times in UUIDs (RFC 9562 §5.1) to that of the epoch."""
 
@@ -87,7 +89,11 @@ def is_ignorable(record: LogRecord, report_domains: Collection[str] = ()) -> boo
     """
     if record.reception_protocol == "LogRecord" or record.queue == _GENERATOR_QUEUE:
         return True
-    return record.type == "Reception" and all(domain_of(address) in report_domains for address in record.recipients)
+    if record.type != "Reception":
+        return False
+    if isinstance(record.recipient, str):
+        return domain_of(record.recipient) in report_domains
+    return all(domain_of(address) in report_domains for address in record.recipient)
 
 
 def dedupe_key(record: LogRecord) -> bytes:
@@ -97,7 +103,7 @@ def dedupe_key(record: LogRecord) -> bytes:
     reply stand in. The time of an OOB record is the report's, in seconds, or differs from logger to logger: left out.
     The others' keys begin with the time of the day, so that new keys come to lie beside each other in an index.
     """
-    recipients = sorted(record.recipients)
+    recipients = [record.recipient] if isinstance(record.recipient, str) else sorted(record.recipient)
     time = record.event_time or str(record.timestamp)
     parts: tuple[object, ...] = (record.nodeid, record.id, record.type, time, recipients)
     if record.type == "Rejection":
@@ -105,8 +111,7 @@ def dedupe_key(record: LogRecord) -> bytes:
     elif record.type == "OOB":
         parts = (record.nodeid, record.type, record.id, recipients)
         return blake2b(_encode(parts), digest_size=16).digest()
-    at = record.occurred_at
-    millisecond = ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond // 1000
+    millisecond = record.micros % _DAY // 1000
     return millisecond.to_bytes(4, "big") + blake2b(_encode(parts), digest_size=12).digest()
 
 
@@ -118,7 +123,7 @@ def day_of(record: LogRecord) -> int:
     """
     if record.type == "OOB" and (made := _made_at(record.id)) is not None:
         return made
-    return day_number(record.occurred_at)
+    return record.micros // _DAY
 
 
 def day_number(moment: datetime) -> int:

@@ -8,7 +8,7 @@ same events.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -86,8 +86,11 @@ def first_of(event_type: str) -> str:
     return f"{event_type}_first"
 
 
-def tally(facts: Iterable[Fact]) -> Tally:
-    """Count facts. For any order and any way of cutting them into batches the sums are the same."""
+def tally(facts: Iterable[Fact] | Mapping[Fact, int]) -> Tally:
+    """Count facts, each given as often as it is there or with that number.
+
+    For any order and any way of cutting them into batches the sums are the same.
+    """
     counts = Tally(Counter(), Counter(), Counter(), Counter())
     # Most events of a busy hour differ in nothing that is counted, once their time is that of a slot.
     for fact, number in Counter(facts).items():

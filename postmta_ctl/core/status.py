@@ -17,7 +17,6 @@ A complaint (RFC 5965) is no status but a mark beside it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -27,26 +26,29 @@ PARTIAL = "partial"
 """Of a message: all is over, and some of its recipients have it."""
 
 _RANK = {status: rank for rank, status in enumerate(ORDER)}
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_STATUS = {f"message.{status}": status for status in ORDER}
+_BEGINNING = -(2**63)
 
 
-class RecipientState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class RecipientState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How far the message to one recipient has come, and the reply that brought it there."""
 
     status: str = "queued"
-    at: datetime = _BEGINNING
-    """When the event happened that gave the status; the latest, if several gave the same."""
+    at: int = _BEGINNING
+    """When the event happened that gave the status, in microseconds since the epoch; the latest, if several gave the
+    same."""
     code: int | None = None
     reply: str | None = None
     bounce_class: str | None = None
     complained: bool = False
 
 
-class RecipientEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Something that happened to the message to one recipient; ``type`` as ``core.log_events.event_type`` names it."""
+class RecipientEvent(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened to the message to one recipient; ``type`` as ``core.log_events.event_type`` names it, and
+    ``at`` as that of a state."""
 
     type: str
-    at: datetime
+    at: int
     code: int | None = None
     reply: str | None = None
     bounce_class: str | None = None
@@ -59,18 +61,12 @@ def advance(current: RecipientState, event: RecipientEvent) -> RecipientState:
     """
     if event.type == "message.complained":
         return msgspec.structs.replace(current, complained=True)
-    status = event.type.removeprefix("message.")
-    if status == event.type or _RANK.get(status, -1) < _RANK[current.status]:
+    status = _STATUS.get(event.type)
+    if status is None or (higher := _RANK[status] - _RANK[current.status]) < 0:
         return current
-    reached = RecipientState(
-        status=status,
-        at=event.at,
-        code=event.code,
-        reply=event.reply,
-        bounce_class=event.bounce_class if status == "bounced" else None,
-        complained=current.complained,
-    )
-    return max(current, reached, key=_standing)
+    bounce_class = event.bounce_class if status == "bounced" else None
+    reached = RecipientState(status, event.at, event.code, event.reply, bounce_class, current.complained)
+    return reached if higher else max(current, reached, key=_standing)
 
 
 def summarise(statuses: Collection[str]) -> str:
@@ -88,6 +84,6 @@ def summarise(statuses: Collection[str]) -> str:
     return max(reached, key=_RANK.__getitem__)
 
 
-def _standing(state: RecipientState) -> tuple[int, datetime, str, int, str]:
+def _standing(state: RecipientState) -> tuple[int, int, str, int, str]:
     """What states are compared by: all that an event brings, so that equal events in any order give one result."""
     return _RANK[state.status], state.at, state.bounce_class or "", state.code or 0, state.reply or ""

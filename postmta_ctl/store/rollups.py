@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from postmta_ctl.store.tables import rollup_attempts, rollup_dimensions, rollup_
 from postmta_ctl.store.types import to_micros
 
 
-async def count(connection: AsyncConnection, facts: Iterable[Fact]) -> None:
+async def count(connection: AsyncConnection, facts: Iterable[Fact] | Mapping[Fact, int]) -> None:
     """Count events in the transaction that adds them; at most one statement for each table.
 
     Call it last: on PostgreSQL the counts of the present hour are locked from here to the commit. Every transaction

@@ -22,6 +22,7 @@ from postmta_ctl.core.tokens import digest
 from postmta_ctl.features.ingest.importer import import_file
 from postmta_ctl.features.ingest.intake import keep_together
 from postmta_ctl.features.ingest.keeping import Delivery
+from postmta_ctl.features.ingest.reading import read
 from postmta_ctl.store.tables import dead_letters, events, messages, nodes, organizations, recipients
 
 KUMOMTA = Path(__file__).parents[1] / "fixtures" / "kumomta"
@@ -291,7 +292,9 @@ async def test_what_the_database_refuses_is_found_and_kept_apart(
     lines = hook_lines()[:7]
     records = decode(b"\n".join(lines)).records
     records[4] = msgspec.structs.replace(records[4], num_attempts=2**80)
-    added = await keep_together(dataclasses.replace(system, db=db), Delivery("mx1", records, []))
+    added = await keep_together(
+        dataclasses.replace(system, db=db), Delivery("mx1", [read("mx1", one) for one in records], [])
+    )
     async with db.reading() as connection:
         (letter,) = (await connection.execute(select(dead_letters))).all()
         count = await connection.scalar(select(func.count()).select_from(events))

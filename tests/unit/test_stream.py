@@ -45,7 +45,7 @@ def ends(records: Iterable[LogRecord]) -> dict[str, RecipientState]:
         assert rid is not None
         event = RecipientEvent(
             type=event_type(record),
-            at=record.occurred_at,
+            at=record.micros,
             code=record.response.code,
             reply=record.response.content,
             bounce_class=class_of(record),

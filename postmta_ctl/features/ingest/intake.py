@@ -60,7 +60,7 @@ async def _keep(system: System, deliveries: list[Delivery]) -> list[int | Except
         return await _keep(system, deliveries[:half]) + await _keep(system, deliveries[half:])
     (one,) = deliveries
     if len(one.mail) == 1:
-        bad = BadRecord(1, reason, msgspec.json.encode(one.mail[0])[:MAX_KEPT])
+        bad = BadRecord(1, reason, msgspec.json.encode(one.mail[0].record)[:MAX_KEPT])
         return await _keep(system, [Delivery(one.node, [], [*one.bad, bad])])
     half = len(one.mail) // 2
     parts = [Delivery(one.node, one.mail[:half], one.bad), Delivery(one.node, one.mail[half:], [])]

@@ -8,15 +8,15 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.core.kumo_log import BadRecord, LogRecord
+from postmta_ctl.core.kumo_log import BadRecord
 from postmta_ctl.core.ledger import settlement
 from postmta_ctl.core.log_events import generation_of, is_not_queued, tenant_of
 from postmta_ctl.features.credits import account
 from postmta_ctl.features.ingest import queries
 from postmta_ctl.features.ingest.adoption import adopt, charge
-from postmta_ctl.features.ingest.counting import fact
+from postmta_ctl.features.ingest.counting import facts
 from postmta_ctl.features.ingest.known import Known, fold
-from postmta_ctl.features.ingest.reading import Key, Reading, key_of, read
+from postmta_ctl.features.ingest.reading import Key, Reading
 from postmta_ctl.features.ingest.rows import EventRow, event_row
 from postmta_ctl.features.messages.reception_queries import put_back
 from postmta_ctl.features.security.greylisting.counting import count as count_greylisting
@@ -26,6 +26,7 @@ from postmta_ctl.features.suppressions.service import suppress
 from postmta_ctl.features.warmup.counting import count as count_for_warmup
 from postmta_ctl.features.webhooks.outbox import announce_mail, listeners
 from postmta_ctl.store import rollups
+from postmta_ctl.store.types import to_micros
 from postmta_ctl.system import System
 
 _MAY_SUPPRESS = frozenset({"message.bounced", "message.complained"})
@@ -35,7 +36,7 @@ class Delivery(msgspec.Struct, frozen=True):
     """What one request brought: records that are somebody's mail, and those that could not be read."""
 
     node: str
-    mail: list[LogRecord]
+    mail: list[Reading]
     bad: list[BadRecord]
 
 
@@ -45,20 +46,19 @@ async def keep(system: System, connection: AsyncConnection, deliveries: Sequence
     for one in deliveries:
         if one.bad:
             await queries.insert_dead_letters(connection, one.node, one.bad, now)
-    keys = [[key_of(record) for record in one.mail] for one in deliveries]
-    stored = await queries.stored(connection, {key for each in keys for key in each})
+    stored = await queries.stored(connection, {reading.key for one in deliveries for reading in one.mail})
     fresh: dict[Key, Reading] = {}
     counts = []
-    for one, each in zip(deliveries, keys, strict=True):
+    for one in deliveries:
         before = len(fresh)
-        for key, record in zip(each, one.mail, strict=True):
-            if key not in stored and key not in fresh:
-                fresh[key] = read(one.node, key, record)
+        for reading in one.mail:
+            if reading.key not in stored:
+                fresh.setdefault(reading.key, reading)
         counts.append(len(fresh) - before)
     if fresh:
         added = await _keep(system, connection, fresh, now)
         if len(added) < len(fresh):
-            counts = [len(set(each) & added) for each in keys]
+            counts = [len({reading.key for reading in one.mail} & added) for one in deliveries]
     system.reach("before-ingest-commit")
     return counts
 
@@ -67,10 +67,8 @@ async def _keep(system: System, connection: AsyncConnection, fresh: dict[Key, Re
     readings = list(fresh.values())
     known = await _known(system, connection, readings, now)
     owners = await _owners(connection, readings, known)
-    rows = [
-        event_row(one, known=known.get(one.rid or ""), organization_id=owner, now=now)
-        for one, owner in zip(readings, owners, strict=True)
-    ]
+    at = to_micros(now)
+    rows = [event_row(one, known.get(one.rid or ""), owner, at) for one, owner in zip(readings, owners, strict=True)]
     added = await queries.insert_events(connection, rows)
     if len(added) < len(rows):
         rows = [row for row in rows if (row.day, row.dedupe_key) in added]
@@ -85,8 +83,7 @@ async def _keep(system: System, connection: AsyncConnection, fresh: dict[Key, Re
         await announce_mail(connection, [row.mapping() for row in rows if row.organization_id in listened], now)
     await count_for_warmup(connection, rows)
     await count_greylisting(connection, [(one.node, one.record) for one in readings])
-    facts = (fact(row, one.message if (one := known.get(row.recipient_id or "")) else None) for row in rows)
-    await rollups.count(connection, [one for one in facts if one is not None])
+    await rollups.count(connection, facts(rows, known))
     return added
 
 

@@ -11,7 +11,7 @@ from postmta_ctl.features.ingest.reading import Reading
 from postmta_ctl.features.ingest.rows import MAX_REPLY, vmta_of
 
 
-class MessageFacts(msgspec.Struct, frozen=True, gc=False):
+class MessageFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What of a message its events are counted by."""
 
     domain: str
@@ -19,8 +19,8 @@ class MessageFacts(msgspec.Struct, frozen=True, gc=False):
     batch_id: str | None
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
-    """A recipient as the database has it."""
+class Known(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A recipient as the database has it: fields in the order in which ``queries`` asks for them."""
 
     id: str
     message_id: str
@@ -46,14 +46,20 @@ def fold(known: Known, reading: Reading) -> Known:
     if is_report(record):
         return msgspec.structs.replace(known, state=state, attempts=attempts)
     decides = record.egress_source is not None and (known.vmta is None or _is_new(known.state, state))
-    return msgspec.structs.replace(
-        known,
-        state=state,
-        attempts=attempts,
-        node=reading.node,
-        spool_id=record.id[:32] or known.spool_id,
-        release=release_of(record) or known.release,
-        vmta=vmta_of(record.egress_source) if decides else known.vmta,
+    return Known(
+        known.id,
+        known.message_id,
+        known.organization_id,
+        known.address,
+        state,
+        attempts,
+        reading.node,
+        record.id[:32] or known.spool_id,
+        vmta_of(record.egress_source) if decides else known.vmta,
+        release_of(record) or known.release,
+        known.credits,
+        known.credit_state,
+        known.message,
     )
 
 
@@ -71,9 +77,9 @@ def _attempts(record: LogRecord) -> int:
 def _event(reading: Reading) -> RecipientEvent:
     response = reading.record.response
     return RecipientEvent(
-        type=reading.kind,
-        at=reading.at,
-        code=response.code or None,
-        reply=response.content[:MAX_REPLY] or None,
-        bounce_class=reading.bounce_class,
+        reading.kind,
+        reading.at,
+        response.code or None,
+        response.content[:MAX_REPLY] or None,
+        reading.bounce_class,
     )

@@ -13,23 +13,38 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.kumo_log import BadRecord
-from postmta_ctl.core.status import RecipientState, summarise
-from postmta_ctl.features.ingest.known import Known, MessageFacts
+from postmta_ctl.core.status import summarise
+from postmta_ctl.features.ingest.known import Known
 from postmta_ctl.features.ingest.reading import Key
 from postmta_ctl.features.ingest.rows import EventRow
 from postmta_ctl.store import among
 from postmta_ctl.store.bulk import Bulk, BulkUpdate, Row
 from postmta_ctl.store.tables import dead_letters, events, messages, organizations, recipients
-from postmta_ctl.store.types import from_micros, to_micros
 
 _KNOWN = """
-    SELECT r.id, r.message_id, r.organization_id, r.address, r.status, r.status_at, r.code, r.reply, r.bounce_class,
-        r.complained, r.attempts, r.node, r.spool_id, r.vmta, r.release, r.credits, r.credit_state,
-        m.domain, m.tags, m.batch_id
+    SELECT r.*, m.domain, m.tags, m.batch_id
     FROM recipients r JOIN messages m ON m.id = r.message_id
     WHERE r.id {among}"""
+# Octets cannot be in JSON, and SQLite's truth values are numbers.
+_KNOWN_SQLITE = f"""
+    SELECT json_group_array(json_array(
+        id, message_id, organization_id, address,
+        json_array(status, status_at, code, reply, bounce_class, json(iif(complained, 'true', 'false'))),
+        attempts, node, spool_id, vmta, release, credits, credit_state,
+        json_array(domain, json(CAST(tags AS TEXT)), batch_id)
+    )) FROM ({_KNOWN})"""  # noqa: S608
+# They are locked in the order of their ids, so that two batches that share recipients wait for each other.
+_KNOWN_POSTGRESQL = f"""
+    SELECT json_agg(json_build_array(
+        id, message_id, organization_id, address,
+        json_build_array(status, status_at, code, reply, bounce_class, complained),
+        attempts, node, spool_id, vmta, release, credits, credit_state,
+        json_build_array(domain, convert_from(tags, 'UTF8')::json, batch_id)
+    ))::text FROM ({_KNOWN} ORDER BY r.id FOR UPDATE OF r) AS known"""  # noqa: S608
 _STATUSES = """
-    SELECT m.id, m.status, r.status FROM messages m JOIN recipients r ON r.message_id = m.id WHERE m.id {among}"""
+    SELECT m.id, m.status, {statuses} FROM messages m JOIN recipients r ON r.message_id = m.id
+    WHERE m.id {among} GROUP BY m.id, m.status"""
+_DISTINCT = {"sqlite": "group_concat(DISTINCT r.status)", "postgresql": "string_agg(DISTINCT r.status, ',')"}
 _LOCK_MESSAGES = "SELECT id FROM messages WHERE id {among} ORDER BY id FOR NO KEY UPDATE"
 _ADDED = "SELECT dedupe_key FROM events WHERE day = ? AND dedupe_key {among}"
 _COLUMNS = EventRow.__struct_fields__
@@ -45,54 +60,19 @@ _STAGING = "CREATE TEMP TABLE IF NOT EXISTS events_in (LIKE events INCLUDING DEF
 _FROM_STAGING = """
     INSERT INTO events ({names}) SELECT {names} FROM events_in ORDER BY day, dedupe_key
     ON CONFLICT DO NOTHING RETURNING day, dedupe_key"""
-_encode = msgspec.json.Encoder().encode
+_decode_known = msgspec.json.Decoder(list[Known] | None).decode
 
 
 async def known_recipients(connection: AsyncConnection, recipient_ids: Collection[str]) -> dict[str, Known]:
-    """The recipients of these ids; ids that are none of ours are left out.
+    """The recipients of these ids, locked; ids that are none of ours are left out.
 
-    They are locked in the order of their ids, so that two batches that share recipients wait for each other.
+    They come as one text: see ``store.one_row``.
     """
     if not recipient_ids:
         return {}
-    # SQLite has one writer, and no such words.
-    lock = " ORDER BY r.id FOR UPDATE OF r" if connection.dialect.name == "postgresql" else ""
-    rows = await among.select_among(connection, _KNOWN + lock, recipient_ids)
-    return {row[0]: _known(row) for row in rows}
-
-
-def _known(row: Any) -> Known:
-    rid, message_id, organization_id, address, status, at, code, reply, bounce_class, complained = row[:10]
-    attempts, node, spool_id, vmta, release, credits, credit_state, domain, tags, batch_id = row[10:]
-    state = RecipientState(
-        status=status,
-        at=from_micros(at),
-        code=code,
-        reply=reply,
-        bounce_class=bounce_class,
-        complained=bool(complained),
-    )
-    message = MessageFacts(domain, _tags(tags), batch_id)
-    return Known(
-        rid,
-        message_id,
-        organization_id,
-        address,
-        state,
-        attempts,
-        node,
-        spool_id,
-        vmta,
-        release,
-        credits,
-        credit_state,
-        message,
-    )
-
-
-@lru_cache(maxsize=1000)
-def _tags(encoded: bytes) -> tuple[str, ...]:
-    return msgspec.json.decode(encoded, type=tuple[str, ...])
+    query = _KNOWN_SQLITE if connection.dialect.name == "sqlite" else _KNOWN_POSTGRESQL
+    ((found,),) = await among.select_among(connection, query, recipient_ids)
+    return {one.id: one for one in (_decode_known(found) if found else None) or ()}
 
 
 async def organizations_by_slug(connection: AsyncConnection, slugs: Collection[str]) -> dict[str, str]:
@@ -118,10 +98,11 @@ async def insert_events(connection: AsyncConnection, rows: Sequence[EventRow]) -
 
     On SQLite nobody else adds any after :func:`stored` has looked. On PostgreSQL somebody may.
     """
+    values = [msgspec.structs.astuple(row) for row in rows]
     if connection.dialect.name == "sqlite":
-        await _events.add(connection, [_values(row) for row in rows])
+        await _events.add(connection, values)
         return {(row.day, row.dedupe_key) for row in rows}
-    return await _copy_events(connection, [_values(row) for row in rows])
+    return await _copy_events(connection, values)
 
 
 async def _copy_events(connection: AsyncConnection, rows: Sequence[Row]) -> set[Key]:
@@ -137,23 +118,12 @@ async def _copy_events(connection: AsyncConnection, rows: Sequence[Row]) -> set[
     return {(row[0], bytes(row[1])) for row in added}
 
 
-def _values(row: EventRow) -> tuple[Any, ...]:
-    """The row as the driver takes it."""
-    values = list(msgspec.structs.astuple(row))
-    values[_OCCURRED], values[_RECEIVED] = to_micros(row.occurred_at), to_micros(row.received_at)
-    values[_DETAILS] = _encode(row.details)
-    return tuple(values)
-
-
-_OCCURRED, _RECEIVED, _DETAILS = map(_COLUMNS.index, ("occurred_at", "received_at", "details"))
-
-
 async def update_recipients(connection: AsyncConnection, changed: Sequence[Known]) -> None:
     """Write the new state of these recipients."""
     rows = [
         (
             one.state.status,
-            to_micros(one.state.at),
+            one.state.at,
             one.state.code,
             one.state.reply,
             one.state.bounce_class,
@@ -176,14 +146,18 @@ async def summarise_messages(connection: AsyncConnection, message_ids: Collectio
     if connection.dialect.name == "postgresql":
         # Somebody else may have changed another recipient of the same message: one of us has to see both.
         await among.select_among(connection, _LOCK_MESSAGES, message_ids)
-    before: dict[str, str] = {}
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for message_id, summary, status in await among.select_among(connection, _STATUSES, message_ids):
-        before[message_id] = summary
-        found[message_id].append(status)
-    after = {message_id: summarise(each) for message_id, each in found.items()}
-    rows = [(status, message_id) for message_id, status in after.items() if status != before[message_id]]
+    query = _STATUSES.replace("{statuses}", _DISTINCT[connection.dialect.name])
+    rows = [
+        (after, message_id)
+        for message_id, before, statuses in await among.select_among(connection, query, message_ids)
+        if (after := _summary(statuses)) != before
+    ]
     await _statuses.change(connection, rows)
+
+
+@lru_cache(maxsize=1000)
+def _summary(statuses: str) -> str:
+    return summarise(statuses.split(","))
 
 
 async def insert_dead_letters(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from postmta_ctl.core.bounces import class_of
@@ -26,25 +24,21 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     key: Key
     kind: str
     """Type of the event."""
-    at: datetime
+    at: int
+    """When it happened, in microseconds since the epoch."""
     rid: str | None
     bounce_class: str | None
 
 
-def key_of(record: LogRecord) -> Key:
-    """The key of the event that a record stands for."""
-    return day_of(record), dedupe_key(record)
-
-
-def read(node: str, key: Key, record: LogRecord) -> Reading:
-    """What a record means."""
+def read(node: str, record: LogRecord) -> Reading:
+    """What a record means that a node sent."""
     rid = rid_of(record)
     return Reading(
         record,
         node,
-        key,
+        (day_of(record), dedupe_key(record)),
         event_type(record),
-        record.occurred_at,
+        record.micros,
         rid if rid is not None and len(rid) <= MAX_RID else None,
         class_of(record),
     )

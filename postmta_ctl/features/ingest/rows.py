@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from postmta_ctl.compiler.names import parse_source
-from postmta_ctl.core.kumo_log import LogRecord
+from postmta_ctl.core.kumo_log import EnhancedCode, LogRecord
 from postmta_ctl.core.log_events import (
     campaign_of,
     domain_of,
@@ -20,6 +19,7 @@ from postmta_ctl.core.log_events import (
 )
 from postmta_ctl.core.providers import well_known
 from postmta_ctl.features.ingest.reading import Reading
+from postmta_ctl.store.types import from_micros
 
 if TYPE_CHECKING:
     from postmta_ctl.features.ingest.known import Known
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_RECIPIENT = 320
 MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
+_encode = msgspec.json.Encoder().encode
 
 
 class Peer(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +54,7 @@ class Details(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class EventRow(msgspec.Struct, frozen=True, gc=False):
-    """The row of ``events`` that keeps a record: fields in the order of the columns."""
+    """The row of ``events`` that keeps a record: fields in the order of the columns, as the driver takes them."""
 
     day: int
     dedupe_key: bytes
@@ -62,8 +63,8 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     recipient_id: str | None
     type: str
     record_type: str
-    occurred_at: datetime
-    received_at: datetime
+    occurred_at: int
+    received_at: int
     node: str
     spool_id: str | None
     recipient: str | None
@@ -76,25 +77,27 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     reply: str | None
     bounce_class: str | None
     attempts: int | None
-    details: Details
+    details: bytes
 
     def mapping(self) -> dict[str, Any]:
         """By column names, as what is told to customers is made from."""
-        return msgspec.structs.asdict(self) | {"details": msgspec.to_builtins(self.details)}
+        more = {"occurred_at": from_micros(self.occurred_at), "details": msgspec.json.decode(self.details)}
+        return msgspec.structs.asdict(self) | more
 
 
-def event_row(reading: Reading, *, known: Known | None, organization_id: str | None, now: datetime) -> EventRow:
+def event_row(reading: Reading, known: Known | None, organization_id: str | None, now: int) -> EventRow:
     """The row of ``events`` that keeps a record.
 
     Args:
         reading: The record.
         known: The recipient it is about, when it is one of ours.
         organization_id: Whose it is.
-        now: When it was received.
+        now: When it was received, in microseconds since the epoch.
     """
     record = reading.record
     response = record.response
     day, key = reading.key
+    whom = ", ".join(recipients_of(record))[:MAX_RECIPIENT]
     return EventRow(
         day,
         key,
@@ -107,18 +110,23 @@ def event_row(reading: Reading, *, known: Known | None, organization_id: str | N
         now,
         reading.node,
         record.id[:32] or None,
-        ", ".join(recipients_of(record))[:MAX_RECIPIENT] or None,
+        whom or None,
         record.queue[:400] or None,
         _cut(campaign_of(record), 63),
         _cut(_vmta(record, known), 63),
-        _cut(_provider(record, known), 100),
+        _cut(_provider(record, known.address if known else whom.partition(", ")[0]), 100),
         response.code or None,
-        None if response.enhanced_code is None else str(response.enhanced_code),
+        _printed(response.enhanced_code),
         response.content[:MAX_REPLY] or None,
         reading.bounce_class,
         record.num_attempts,
-        _details(record),
+        _encode(_details(record)),
     )
+
+
+@lru_cache(maxsize=1000)
+def _printed(code: EnhancedCode | None) -> str | None:
+    return None if code is None else str(code)
 
 
 @lru_cache(maxsize=1000)
@@ -137,11 +145,10 @@ def _vmta(record: LogRecord, known: Known | None) -> str | None:
     return vmta_of(record.egress_source)
 
 
-def _provider(record: LogRecord, known: Known | None) -> str | None:
+def _provider(record: LogRecord, recipient: str) -> str | None:
     """As the node names it, else by the recipient's domain or the host that was spoken to."""
     if record.provider_name:
         return record.provider_name
-    recipient = known.address if known else next(iter(recipients_of(record)), "")
     # The peer of an attempt is the recipient's server; of a reception or report it is somebody else's.
     peer = record.peer_address if record.egress_source is not None else None
     return well_known(domain_of(recipient), peer.name if peer else "")

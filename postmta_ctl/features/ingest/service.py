@@ -19,8 +19,10 @@ from postmta_ctl.core.log_events import is_ignorable
 from postmta_ctl.errors import MalformedRequest, PayloadTooLarge, Unauthenticated
 from postmta_ctl.features.ingest.intake import keep_together, place
 from postmta_ctl.features.ingest.keeping import Delivery
+from postmta_ctl.features.ingest.reading import read
 from postmta_ctl.features.ingest.schemas import Ingested
 from postmta_ctl.features.nodes.queries import node_by_token_digest
+from postmta_ctl.store.types import from_micros
 from postmta_ctl.system import System
 
 log = structlog.get_logger(__name__)
@@ -112,7 +114,7 @@ async def ingest(system: System, node: str, body: bytes) -> Ingested:
 
 async def _ingest(system: System, node: str, batch: Batch) -> Ingested:
     ours = {system.settings.bounces}
-    mail = [record for record in batch.records if not is_ignorable(record, ours)]
+    mail = [read(node, record) for record in batch.records if not is_ignorable(record, ours)]
     added = await keep_together(system, Delivery(node, mail, batch.bad)) if mail or batch.bad else 0
     system.reach("after-ingest")
     answer = Ingested(
@@ -126,7 +128,7 @@ async def _ingest(system: System, node: str, batch: Batch) -> Ingested:
         added=answer.added,
         duplicates=answer.duplicates,
         unreadable=answer.unreadable,
-        oldest=min((record.occurred_at for record in mail), default=None),
+        oldest=from_micros(min(one.at for one in mail)) if mail else None,
         now=system.now(),
     )
     log.info("ingested", node=node, added=answer.added, duplicates=answer.duplicates, unreadable=answer.unreadable)

@@ -15,6 +15,7 @@ from postmta_ctl.core.providers import OTHER
 from postmta_ctl.core.rollups import ATTEMPTS
 from postmta_ctl.features.warmup import count_queries
 from postmta_ctl.features.warmup.count_queries import Key
+from postmta_ctl.store.types import from_micros
 
 if TYPE_CHECKING:
     from postmta_ctl.features.ingest.rows import EventRow
@@ -47,7 +48,7 @@ async def count(connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
     for row, named in counted:
         vmta_id = found.get(named)
         if vmta_id is not None:
-            key = Key(vmta_id, row.occurred_at.date(), row.provider or OTHER, row.node)
+            key = Key(vmta_id, from_micros(row.occurred_at).date(), row.provider or OTHER, row.node)
             if not (row.reply or "").startswith(_INTERNAL):
                 counts[key][_COUNTED[row.record_type]] += 1
             # It was drawn from the ticket all the same.
