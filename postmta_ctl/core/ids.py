@@ -6,6 +6,7 @@ They sort by time of creation, which keeps the indexes of a growing table narrow
 from __future__ import annotations
 
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
@@ -16,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTER_BITS = 12
 _COUNTER_SHIFT = 64
 """``rand_a``, the field after time and version, holds a counter (RFC 9562 §6.2, method 1)."""
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""The digit that begins with the bits of the variant, by one that was drawn."""
 
 
 class _Counter:
@@ -46,6 +49,20 @@ def new_id(now: datetime) -> str:
     drawn = uuid_utils.uuid7(nanoseconds=(milliseconds + carry) * 1_000_000).int
     mask = ((1 << _COUNTER_BITS) - 1) << _COUNTER_SHIFT
     return str(uuid_utils.UUID(int=(drawn & ~mask) | (count << _COUNTER_SHIFT)))
+
+
+def new_ids(now: datetime, number: int) -> list[str]:
+    """As many ids as by :func:`new_id`, in a fraction of the time: chance is drawn once, and they are put together as
+    text."""
+    milliseconds = (now - _EPOCH) // timedelta(milliseconds=1)
+    drawn = secrets.token_hex(8 * number)
+    return [_put_together(milliseconds, drawn[start : start + 16]) for start in range(0, 16 * number, 16)]
+
+
+def _put_together(milliseconds: int, drawn: str) -> str:
+    carry, count = divmod(_counter.next(milliseconds), 1 << _COUNTER_BITS)
+    time = f"{milliseconds + carry:012x}"
+    return f"{time[:8]}-{time[8:]}-7{count:03x}-{_VARIANT[drawn[0]]}{drawn[1:4]}-{drawn[4:]}"
 
 
 def first_id(moment: datetime) -> str:

@@ -24,7 +24,7 @@ from postmta_ctl.features.suppressions.automatic import rows_of as suppressions_
 from postmta_ctl.features.suppressions.queries import SuppressionRow
 from postmta_ctl.features.suppressions.service import suppress
 from postmta_ctl.features.warmup.counting import count as count_for_warmup
-from postmta_ctl.features.webhooks.outbox import announce_mail, listeners
+from postmta_ctl.features.webhooks.outbox import announce_records, listeners
 from postmta_ctl.store import rollups
 from postmta_ctl.store.types import to_micros
 from postmta_ctl.system import System
@@ -80,7 +80,7 @@ async def _keep(system: System, connection: AsyncConnection, fresh: dict[Key, Re
     await suppress(connection, _suppressions(known, rows, readings, now))
     listened = await listeners(system, connection, {row.organization_id for row in rows if row.organization_id})
     if listened:
-        await announce_mail(connection, [row.mapping() for row in rows if row.organization_id in listened], now)
+        await announce_records(connection, [row for row in rows if row.organization_id in listened], now)
     await count_for_warmup(connection, rows)
     await count_greylisting(connection, [(one.node, one.record) for one in readings])
     await rollups.count(connection, facts(rows, known))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,7 +19,6 @@ from postmta_ctl.core.log_events import (
 )
 from postmta_ctl.core.providers import well_known
 from postmta_ctl.features.ingest.reading import Reading
-from postmta_ctl.store.types import from_micros
 
 if TYPE_CHECKING:
     from postmta_ctl.features.ingest.known import Known
@@ -78,11 +77,6 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
     bounce_class: str | None
     attempts: int | None
     details: bytes
-
-    def mapping(self) -> dict[str, Any]:
-        """By column names, as what is told to customers is made from."""
-        more = {"occurred_at": from_micros(self.occurred_at), "details": msgspec.json.decode(self.details)}
-        return msgspec.structs.asdict(self) | more
 
 
 def event_row(reading: Reading, known: Known | None, organization_id: str | None, now: int) -> EventRow:

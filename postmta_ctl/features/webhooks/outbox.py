@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.event_types import EVENT_TYPES
-from postmta_ctl.core.ids import new_id
+from postmta_ctl.core.ids import new_id, new_ids
 from postmta_ctl.features.webhooks import outbox_queries as queries
-from postmta_ctl.features.webhooks.payloads import mail_data, payload
+from postmta_ctl.features.webhooks.payloads import attempt_payload, mail_data, payload
 from postmta_ctl.system import System
+
+if TYPE_CHECKING:
+    from postmta_ctl.features.ingest.rows import EventRow
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,27 @@ async def announce_mail(connection: AsyncConnection, events: Sequence[Mapping[st
         body = payload(row["type"], row["occurred_at"], mail_data(row, tags, metadata))
         rows += [_row(one.id, row["organization_id"], row["type"], body, now) for one in endpoints]
     await queries.insert_deliveries(connection, rows)
+
+
+async def announce_records(connection: AsyncConnection, rows: Sequence[EventRow], now: datetime) -> None:
+    """The same for the events that log records became, of which there are many."""
+    listening = await queries.listening(connection, {row.organization_id for row in rows if row.organization_id})
+    wanted = [
+        (row, one.id)
+        for row in rows
+        if row.type in EVENT_TYPES
+        for one in listening.get(row.organization_id or "", ())
+        if one.wants(row.type)
+    ]
+    contexts = await queries.message_contexts(connection, {row.message_id for row, _ in wanted if row.message_id})
+    bodies: dict[bytes, bytes] = {}
+    deliveries = []
+    for delivery_id, (row, webhook_id) in zip(new_ids(now, len(wanted)), wanted, strict=True):
+        # Endpoints of one organization are told the same.
+        if (body := bodies.get(row.dedupe_key)) is None:
+            body = bodies[row.dedupe_key] = attempt_payload(row, *contexts.get(row.message_id or "", ([], {})))
+        deliveries.append(queries.Delivery(delivery_id, webhook_id, row.organization_id or "", row.type, body, now))
+    await queries.insert_deliveries(connection, deliveries)
 
 
 def _row(webhook_id: str, organization_id: str, kind: str, body: bytes, now: datetime) -> queries.Delivery:

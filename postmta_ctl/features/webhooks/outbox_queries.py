@@ -10,18 +10,21 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.store.among import select_among
 from postmta_ctl.store.bulk import Bulk, Row
-from postmta_ctl.store.tables import messages, webhook_deliveries, webhooks
+from postmta_ctl.store.tables import webhook_deliveries, webhooks
 from postmta_ctl.store.types import to_micros
 
 PENDING = "pending"
+_CONTEXTS = "SELECT id, tags, metadata FROM messages WHERE id {among}"
+_tags, _metadata = msgspec.json.Decoder(list[str]).decode, msgspec.json.Decoder(dict[str, Any]).decode
 _deliveries = Bulk(
     webhook_deliveries,
     *("id", "webhook_id", "organization_id", "type", "payload", "status", "due_at", "created_at"),
 )
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """Something to tell an endpoint."""
 
     id: str
@@ -68,8 +71,8 @@ async def message_contexts(
     """Tags and metadata of these messages."""
     if not message_ids:
         return {}
-    query = select(messages.c.id, messages.c.tags, messages.c.metadata).where(messages.c.id.in_(message_ids))
-    return {row.id: (row.tags, row.metadata) for row in await connection.execute(query)}
+    rows = await select_among(connection, _CONTEXTS, message_ids)
+    return {row[0]: (_tags(row[1]), _metadata(row[2])) for row in rows}
 
 
 async def insert_deliveries(connection: AsyncConnection, rows: Sequence[Delivery]) -> None:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from postmta_ctl.store.types import from_micros
+
+if TYPE_CHECKING:
+    from postmta_ctl.features.ingest.rows import EventRow
 
 
 class MailData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,3 +115,39 @@ def mail_data(row: Mapping[str, Any], tags: list[str], metadata: dict[str, Any])
     kind = TrackingData if row["type"] in _TRACKED else AttemptData
     known = {**(row.get("details") or {}), **row, "tags": tags, "metadata": metadata}
     return kind(**{name: known[name] for name in kind.__struct_fields__ if known.get(name) is not None})
+
+
+def attempt_payload(row: EventRow, tags: list[str], metadata: dict[str, Any]) -> bytes:
+    """The body that tells of a log record, as by :func:`mail_data` and :func:`payload`; field by field, since there is
+    one for each record.
+
+    Args:
+        row: The event.
+        tags: Of its message.
+        metadata: Of its message.
+    """
+    data = AttemptData(
+        message_id=row.message_id,
+        recipient_id=row.recipient_id,
+        recipient=row.recipient,
+        tags=tags,
+        metadata=metadata,
+        campaign=row.campaign,
+        vmta=row.vmta,
+        provider=row.provider,
+        code=row.code,
+        enhanced_code=row.enhanced_code,
+        reply=row.reply,
+        bounce_class=row.bounce_class,
+        attempts=row.attempts,
+        feedback_type=_feedback_type(row) if row.record_type == "Feedback" else None,
+    )
+    return payload(row.type, from_micros(row.occurred_at), data)
+
+
+def _feedback_type(row: EventRow) -> str | None:
+    return msgspec.json.decode(row.details, type=_Complaint).feedback_type
+
+
+class _Complaint(msgspec.Struct, frozen=True):
+    feedback_type: str | None = None
