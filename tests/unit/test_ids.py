@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from postmta_ctl.core.ids import is_id, new_id
+from postmta_ctl.core.ids import is_id, new_id, new_ids
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -23,6 +23,17 @@ def test_ids_of_one_moment_are_distinct_and_ascending_even_past_the_counter() ->
 
     assert made == sorted(made)
     assert len(set(made)) == len(made)
+
+
+def test_many_ids_at_once_are_like_those_made_one_by_one() -> None:
+    moment = NOW + timedelta(minutes=2)
+    made = [new_id(moment), *new_ids(moment, 10_000), new_id(moment)]
+
+    assert made == sorted(set(made))
+    assert all(is_id(one) for one in made)
+    assert {uuid.UUID(one).variant for one in made} == {uuid.RFC_4122}
+    assert len({one[20:] for one in made}) == len(made)
+    assert new_ids(moment, 0) == []
 
 
 def test_a_later_id_sorts_after_an_earlier_one() -> None:
