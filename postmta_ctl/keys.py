@@ -19,29 +19,41 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
     master_key: bytes
     """32 bytes: AES-256-GCM key for private keys and tokens at rest."""
+    former_master_keys: tuple[bytes, ...] = ()
+    """What the database was sealed under before: they open, and check links in mail that was sent, and seal nothing."""
     jwt_secret: str
     setup_token: str
+
+    @property
+    def master_keys(self) -> tuple[bytes, ...]:
+        """All that open: the present one first."""
+        return (self.master_key, *self.former_master_keys)
 
 
 def load_keys(settings: Settings) -> Keys:
     """Take each secret from the settings, else from its file in the data folder, else make it.
 
     Raises:
-        ConfigurationError: The master key is not 32 bytes in hexadecimal.
+        ConfigurationError: A master key is not 32 bytes in hexadecimal.
     """
     folder = settings.data_dir / "secrets"
-    master = settings.master_key or _from_file(folder / "master.key")
-    try:
-        master_key = bytes.fromhex(master)
-    except ValueError:
-        master_key = b""
-    if len(master_key) != 32:
-        raise ConfigurationError("master_key: must be 32 bytes as 64 hexadecimal digits")
+    former = [part.strip() for part in settings.former_master_keys.split(",")] if settings.former_master_keys else []
     return Keys(
-        master_key=master_key,
+        master_key=_master_key("master_key", settings.master_key or _from_file(folder / "master.key")),
+        former_master_keys=tuple(_master_key("former_master_keys", one) for one in former),
         jwt_secret=settings.jwt_secret or _from_file(folder / "jwt.key"),
         setup_token=settings.setup_token or _from_file(folder / "setup.token"),
     )
+
+
+def _master_key(setting: str, text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ConfigurationError(f"{setting}: must be 32 bytes as 64 hexadecimal digits")
+    return key
 
 
 def _from_file(path: Path) -> str:

@@ -25,6 +25,7 @@ from postmta_ctl.roles import ALL_ROLES, Role, parse_roles
 PREFIX = "POSTMTA_"
 SECRETS = (
     "master_key",
+    "former_master_keys",
     "metrics_token",
     "redis_url",
     "jwt_secret",
@@ -98,6 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     itself, as Caddy does on demand; it may ask ``/track/host?domain=…`` whether a name is one of them."""
     master_key: str = msgspec.field(default="")
     """32 bytes as 64 hexadecimal digits, under which private keys are encrypted; empty: made in ``data_dir``."""
+    former_master_keys: str = ""
+    """Master keys of the time before, separated by commas: what is sealed under them opens until it is sealed anew
+    (``postmta db reseal``), and links in mail that was sent go on working."""
     jwt_secret: str = ""
     """Signs access tokens; empty: made in ``data_dir``."""
     setup_token: str = ""

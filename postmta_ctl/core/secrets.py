@@ -7,6 +7,7 @@ Associated data binds it to its place: a value moved to another row does not ope
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -53,8 +54,13 @@ def seal(key: bytes, plaintext: bytes, *, aad: bytes, nonce: bytes) -> bytes:
     return header + nonce + AESGCM(key).encrypt(nonce, plaintext, header + aad)
 
 
-def unseal(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
-    """Decrypt a value.
+def key_id_of(sealed: bytes) -> bytes:
+    """Which key a sealed value needs, see :func:`key_id`."""
+    return sealed[len(_FORMAT) : _HEADER]
+
+
+def unseal(keys: Collection[bytes], sealed: bytes, *, aad: bytes) -> bytes:
+    """Decrypt a value by that of the keys which it was sealed under.
 
     Raises:
         UnknownKeyError: Another key is needed.
@@ -67,7 +73,8 @@ def unseal(key: bytes, sealed: bytes, *, aad: bytes) -> bytes:
     )
     if header[:1] != _FORMAT or len(ciphertext) < _TAG_OCTETS:
         raise DamagedSealError("not a sealed value")
-    if header[1:] != key_id(key):
+    key = next((one for one in keys if key_id(one) == header[1:]), None)
+    if key is None:
         raise UnknownKeyError("sealed under another key")
     try:
         return AESGCM(key).decrypt(nonce, ciphertext, header + aad)

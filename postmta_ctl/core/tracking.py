@@ -46,10 +46,12 @@ class Tracker(msgspec.Struct, frozen=True):
     Args:
         secret: Signs the tokens.
         base_url: Where the tracking endpoints are reached, without a trailing slash.
+        former_secrets: Signed the tokens of links that are in mail already; they are read as well.
     """
 
     secret: bytes
     base_url: str
+    former_secrets: tuple[bytes, ...] = ()
 
     def at(self, host: str | None) -> Tracker:
         """The same at a host of the sending domain's own, by HTTPS: whoever points a name here has it served so."""
@@ -75,7 +77,7 @@ class Tracker(msgspec.Struct, frozen=True):
     @property
     def unsubscribe_key(self) -> str:
         """What a node needs to make such addresses for mail that is submitted to it, and no other tokens."""
-        return self._key(b"unsubscribe")
+        return _purpose_key(self.secret, b"unsubscribe")
 
     def read_unsubscribe(self, token: str) -> Link | None:
         """What such a token says; nothing if it is not of our making."""
@@ -102,14 +104,7 @@ class Tracker(msgspec.Struct, frozen=True):
 
     def _token(self, link: Link, purpose: bytes) -> str:
         payload = msgspec.msgpack.encode(link)
-        return base64.urlsafe_b64encode(self._sign(payload, purpose) + payload).decode().rstrip("=")
-
-    def _sign(self, payload: bytes, purpose: bytes) -> bytes:
-        return hmac.digest(self._key(purpose).encode(), payload, hashlib.sha256)[:_SIGNATURE]
-
-    def _key(self, purpose: bytes) -> str:
-        """Each purpose has a key of its own: hexadecimal text, whose octets are the key."""
-        return _purpose_key(self.secret, purpose)
+        return base64.urlsafe_b64encode(_sign(self.secret, payload, purpose) + payload).decode().rstrip("=")
 
     def _read(self, token: str, purpose: bytes) -> Link | None:
         try:
@@ -117,9 +112,14 @@ class Tracker(msgspec.Struct, frozen=True):
         except (binascii.Error, ValueError):
             return None
         signature, payload = raw[:_SIGNATURE], raw[_SIGNATURE:]
-        if not hmac.compare_digest(signature, self._sign(payload, purpose)):
-            return None
-        return msgspec.msgpack.decode(payload, type=Link)
+        for secret in (self.secret, *self.former_secrets):
+            if hmac.compare_digest(signature, _sign(secret, payload, purpose)):
+                return msgspec.msgpack.decode(payload, type=Link)
+        return None
+
+
+def _sign(secret: bytes, payload: bytes, purpose: bytes) -> bytes:
+    return hmac.digest(_purpose_key(secret, purpose).encode(), payload, hashlib.sha256)[:_SIGNATURE]
 
 
 class _Anchors(HTMLParser):

@@ -9,6 +9,7 @@ from postmta_ctl.features.doctor import queries
 from postmta_ctl.features.doctor.findings import Finding
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.nodes.queries import NodeRow
+from postmta_ctl.features.sealing import service as sealing
 from postmta_ctl.store.migrate import current, newest
 from postmta_ctl.system import System
 
@@ -38,14 +39,19 @@ async def _damage(system: System) -> list[str]:
         return await queries.damage(connection)
 
 
-def secrets(system: System, nodes: list[NodeRow]) -> list[Finding]:
-    """Whether the master key is the one that the database was sealed under."""
+async def secrets(system: System, nodes: list[NodeRow]) -> list[Finding]:
+    """Whether the master key is the one that the database was sealed under, or a former one is."""
     for node in nodes:
         try:
             access.address(system, node)
         except NodeFailed:
-            todo = "Put back the master key of the time before: POSTMTA_MASTER_KEY, or secrets/master.key of a backup."
+            todo = "Put back the master key of the time before (POSTMTA_MASTER_KEY, or secrets/master.key of a backup)"
+            todo += ", or name it in POSTMTA_FORMER_MASTER_KEYS."
             return [_finding("error", "its secrets cannot be opened: the master key is another one", todo)]
+    left = await sealing.waiting(system)
+    if left:
+        words = f"{left} of its secrets are sealed under a former master key"
+        return [_finding("warning", words, "postmta db reseal")]
     return []
 
 

@@ -22,7 +22,7 @@ async def examine(system: System, progress: Progress, *, port_25: str | None = N
         return [*installation.look(system.settings, []), *found]
     async with system.db.reading() as connection:
         rows = await queries.all_nodes(connection)
-    found = [*installation.look(system.settings, rows), *found, *database.secrets(system, rows)]
+    found = [*installation.look(system.settings, rows), *found, *await database.secrets(system, rows)]
     found += await nodes.look(system, rows)
     found += await nodes.database_clock(system)
     found += await engines.look(system)

@@ -98,8 +98,8 @@ def sealed(
 
 
 def _sealed(system: System, domain: DomainRow, selector: str, pem: bytes) -> bytes:
-    place = _place(domain.id, domain.name, selector)
-    return secrets.seal(system.keys.master_key, pem, aad=place, nonce=system.random(secrets.NONCE_OCTETS))
+    aad = place(domain.id, domain.name, selector)
+    return secrets.seal(system.keys.master_key, pem, aad=aad, nonce=system.random(secrets.NONCE_OCTETS))
 
 
 async def private_keys(system: System, connection: AsyncConnection, names: Collection[str]) -> list[PrivateKey]:
@@ -113,13 +113,13 @@ async def private_keys(system: System, connection: AsyncConnection, names: Colle
         PrivateKey(
             file=KeyFile(row.name, row.selector, row.id),
             pem=secrets.unseal(
-                system.keys.master_key, row.sealed_private_key, aad=_place(row.domain_id, row.name, row.selector)
+                system.keys.master_keys, row.sealed_private_key, aad=place(row.domain_id, row.name, row.selector)
             ),
         )
         for row in rows
     ]
 
 
-def _place(domain_id: str, name: str, selector: str) -> bytes:
+def place(domain_id: str, name: str, selector: str) -> bytes:
     """A sealed key opens for its own domain and selector only, wherever a row is copied to."""
     return f"dkim_keys/{domain_id}/{name}/{selector}".encode()

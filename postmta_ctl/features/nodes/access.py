@@ -26,18 +26,19 @@ INGEST_PATH = "/ingest/v1/logs"
 def seal(system: System, node_id: str, column: str, token: str) -> bytes:
     """A token as the node's row keeps it, bound to that row and column."""
     nonce = system.random(secrets.NONCE_OCTETS)
-    return secrets.seal(system.keys.master_key, token.encode(), aad=_place(node_id, column), nonce=nonce)
+    return secrets.seal(system.keys.master_key, token.encode(), aad=place(node_id, column), nonce=nonce)
 
 
 def _opened(system: System, row: NodeRow, column: str) -> str:
     try:
-        opened = secrets.unseal(system.keys.master_key, getattr(row, column), aad=_place(row.id, column))
+        opened = secrets.unseal(system.keys.master_keys, getattr(row, column), aad=place(row.id, column))
     except secrets.SealError as error:
         raise NodeFailed(f"node {row.name}: its token cannot be opened: {error}", code="token_unreadable") from error
     return opened.decode()
 
 
-def _place(node_id: str, column: str) -> bytes:
+def place(node_id: str, column: str) -> bytes:
+    """A token opens for its own node, and as what it is."""
     return f"nodes/{node_id}/{column}".encode()
 
 

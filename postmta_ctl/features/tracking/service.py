@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import cache
 
 from postmta_ctl.core.tracking import Link, Tracker
 from postmta_ctl.errors import NotFound
@@ -17,12 +18,18 @@ MAX_USER_AGENT = 300
 
 def tracker(system: System) -> Tracker:
     """Makes and reads the links of this installation."""
-    return Tracker(secret_of(system.keys), system.settings.url)
+    first, *former = map(_secret, system.keys.master_keys)
+    return Tracker(first, system.settings.url, tuple(former))
 
 
 def secret_of(keys: Keys) -> bytes:
     """What signs links: derived from the master key, so that they outlive a change of the token secret."""
-    return hmac.digest(keys.master_key, b"postmta tracking links", "sha256")
+    return _secret(keys.master_key)
+
+
+@cache
+def _secret(master_key: bytes) -> bytes:
+    return hmac.digest(master_key, b"postmta tracking links", "sha256")
 
 
 def opened(system: System, token: str, user_agent: str) -> bool:

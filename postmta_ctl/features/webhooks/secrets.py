@@ -15,7 +15,7 @@ def new_secret(system: System, webhook_id: str) -> tuple[str, bytes]:
     """A secret as it is shown, and as it is kept."""
     shown = webhooks.make_secret(system.random(webhooks.SECRET_OCTETS))
     nonce = system.random(secrets.NONCE_OCTETS)
-    return shown, secrets.seal(system.keys.master_key, shown.encode(), aad=_place(webhook_id), nonce=nonce)
+    return shown, secrets.seal(system.keys.master_key, shown.encode(), aad=place(webhook_id), nonce=nonce)
 
 
 def rotated(system: System, row: WebhookRow, overlap: timedelta) -> tuple[str, WebhookRow]:
@@ -37,8 +37,9 @@ def live(system: System, row: WebhookRow, now: datetime) -> list[str]:
     sealed = [row.sealed_secret]
     if row.sealed_previous_secret and row.previous_secret_expires_at and now < row.previous_secret_expires_at:
         sealed.append(row.sealed_previous_secret)
-    return [secrets.unseal(system.keys.master_key, one, aad=_place(row.id)).decode() for one in sealed]
+    return [secrets.unseal(system.keys.master_keys, one, aad=place(row.id)).decode() for one in sealed]
 
 
-def _place(webhook_id: str) -> bytes:
+def place(webhook_id: str) -> bytes:
+    """A secret, or the one before it, opens for its own endpoint only."""
     return f"webhooks/{webhook_id}/secret".encode()

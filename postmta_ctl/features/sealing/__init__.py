@@ -1,0 +1,1 @@
+"""Sealing everything anew, under the present master key."""
