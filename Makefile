@@ -37,7 +37,7 @@ check: setup ## Style, types, the Lua of the policy, and the architecture.
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit/test_architecture.py tests/policy/test_lua_syntax.py
 
-bench: setup ## Speed beside something simpler, as a table of ratios: make bench ONLY=send BENCH_JSON=FILE
+bench: setup ## Speed beside something simpler, as a table of ratios: make bench ONLY=send BENCH_JSON=FILE KUMOD=PATH
 	$(BIN)/python -m bench --only '$(ONLY)' $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
 
 faults: setup ## Kills and other faults, at length, with a report: make faults KILLS=300 FAULTS_REPORT=FILE ONLY=postgresql

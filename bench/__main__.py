@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench import accepting, ingestion, ingestion_postgresql, policy, process, relaying, tracking
+from bench import accepting, ingestion, ingestion_postgresql, kumod, policy, process, relaying, tracking
 from bench.rows import ROWS, Result, Row, measure, table
 from postmta_ctl.cli.progress import progress_of
 
-MODULES = (accepting, relaying, ingestion, ingestion_postgresql, tracking, policy, process)
+MODULES = (accepting, relaying, kumod, ingestion, ingestion_postgresql, tracking, policy, process)
 """Each adds its rows when it is imported."""
 
 
@@ -23,19 +23,25 @@ def main() -> None:
     parser.add_argument("--only", choices=[*ROWS, ""], default="", help="measure this row only")
     parser.add_argument("--json", type=Path, help="write the results to this file, too")
     options = parser.parse_args()
-    found = _measured(list(ROWS.values()) if not options.only else [ROWS[options.only]])
+    found = measured(list(ROWS.values()) if not options.only else [ROWS[options.only]])
     print("\n".join(table(found)))
     if options.json is not None:
         content = msgspec.json.format(msgspec.json.encode([one for _, one in found]), indent=2)
         options.json.write_bytes(content + b"\n")
 
 
-def _measured(rows: list[Row]) -> list[tuple[Row, Result]]:
-    """Measure these rows; at a terminal a bar counts the measurements, two for each round of a row."""
-    counted, total = count(1), sum(2 * row.rounds for row in rows)
+def measured(rows: list[Row]) -> list[tuple[Row, Result]]:
+    """Measure these rows; at a terminal a bar counts the measurements, two for each round of a row.
+
+    What cannot be measured here is skipped, says why, and is left out.
+    """
+    counted, total = count(1), sum(2 * row.rounds for row in rows if row.missing is None)
     found = []
     with progress_of("Measuring") as report:
         for row in rows:
+            if row.missing is not None:
+                print(f"skipping {row.name}: {row.missing}", file=sys.stderr, flush=True)
+                continue
             print(f"measuring {row.name} …", file=sys.stderr, flush=True)
             found.append((row, measure(row, lambda: report(next(counted), total))))
     return found

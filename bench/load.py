@@ -11,7 +11,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import cycle, islice
 from typing import cast
 
 import msgspec
@@ -28,6 +31,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Whole requests; each connection sends them in turn, again and again."""
     connections: int
     seconds: float
+    once: bool = False
+    """Every request is sent once, by whichever connection is free; it must be over within ``seconds``."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +40,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
     answers: dict[str, int]
     """How many of each status."""
+    began: float
+    """By the clock of ``time.perf_counter``, which all processes share."""
     seconds: float
     cpu: float
     """Seconds of CPU that the load itself took."""
@@ -50,11 +57,12 @@ def load(task: Task) -> Done:
 class _Client(asyncio.Protocol):
     """One connection: a request, its answer, the next request."""
 
-    def __init__(self, requests: list[bytes], first: int, answers: Counter[str]) -> None:
-        self._requests, self._number, self._answers = requests, first, answers
+    def __init__(self, requests: Iterator[bytes], answers: Counter[str]) -> None:
+        self._requests, self._answers = requests, answers
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self.open = True
+        self.done = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -62,8 +70,10 @@ class _Client(asyncio.Protocol):
 
     def _next(self) -> None:
         assert self._transport is not None
-        self._transport.write(self._requests[self._number % len(self._requests)])
-        self._number += 1
+        if (request := next(self._requests, None)) is None:
+            self.done.set()
+        else:
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -82,19 +92,22 @@ class _Client(asyncio.Protocol):
 async def _run(task: Task) -> Done:
     loop = asyncio.get_running_loop()
     answers: Counter[str] = Counter()
+    shared = iter(task.requests)
     started, cpu = time.perf_counter(), time.process_time()
     clients = []
     for number in range(task.connections):
-        factory = partial(_Client, task.requests, number, answers)
-        _, client = await loop.create_connection(factory, "127.0.0.1", task.port)
+        own = shared if task.once else islice(cycle(task.requests), number % len(task.requests), None)
+        _, client = await loop.create_connection(partial(_Client, own, answers), "127.0.0.1", task.port)
         clients.append(client)
-    await asyncio.sleep(task.seconds)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(task.seconds):
+            await asyncio.gather(*(client.done.wait() for client in clients))
     seconds = time.perf_counter() - started
     for client in clients:
         client.open = False
     counted = dict(answers)
     await asyncio.sleep(0.3)
-    return Done(answers=counted, seconds=seconds, cpu=time.process_time() - cpu)
+    return Done(answers=counted, began=started, seconds=seconds, cpu=time.process_time() - cpu)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     better: Literal["more", "less"] = "more"
     """Whether the ratio should be above ``reach`` or below it."""
     rounds: int = 4
+    missing: str | None = None
+    """Why it cannot be measured here, if so."""
     sides: Sides
     """Sets both sides up, and gives what measures each."""
 

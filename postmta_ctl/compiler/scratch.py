@@ -9,8 +9,8 @@ from postmta_ctl.compiler.names import release_folder
 from postmta_ctl.compiler.node_files import EVERYWHERE, switch_release, write_node_files
 
 
-def lay_out(policy_dir: Path, bundle: Bundle, number: int, *, admin_token: str = "") -> None:
-    """Write a node's folder with a release in it, without waiting for the disk.
+def lay_out(policy_dir: Path, bundle: Bundle, number: int, *, admin_token: str = "") -> Path:
+    """Write a node's folder with a release in it, without waiting for the disk; the folder of the release.
 
     Args:
         policy_dir: An empty folder.
@@ -27,5 +27,7 @@ def lay_out(policy_dir: Path, bundle: Bundle, number: int, *, admin_token: str =
         durable=False,
     )
     folder = release_folder(number, bundle.digest)
-    bundle.write(policy_dir / "releases" / folder, release=number)
+    root = policy_dir / "releases" / folder
+    bundle.write(root, release=number)
     switch_release(policy_dir, folder, durable=False)
+    return root

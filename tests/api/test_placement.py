@@ -136,6 +136,13 @@ async def test_mail_waits_for_the_node_of_its_address(
     assert [(each.name, each.nodes) for each in model.vmtas] == [("mx1", ("n1",)), ("mx2", ("n3",))]
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_policy_with_places_is_proved_for_the_fleet(client: Any, ann: Any) -> None:
+    proofs = (await client.get("/api/v1/policy/check", headers=ann)).json()["proofs"]
+    assert [proof["findings"] for proof in proofs if proof["name"] in ("lua", "traffic")] == [[], []]
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_what_cannot_be(client: Any, ann: Any, acme: Any, here: Any) -> None:
     known, vmta = await of(client, ann, "/api/v1/nodes"), (await of(client, acme, "/api/v1/vmtas"))["mx1"]

@@ -7,9 +7,12 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench import records, stored
+from bench.__main__ import measured
+from bench.rows import ROWS
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.tables import metadata
 from tests.api.test_rollups import check
@@ -52,3 +55,9 @@ async def test_the_roll_ups_of_many_events_equal_them(sqlite_template: Path, tmp
     kept = await check(db)
     await db.close()
     assert all(kept.values())
+
+
+def test_what_cannot_be_measured_is_left_out_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    row = msgspec.structs.replace(ROWS["kumod"], missing="needs KUMOD=/path/to/kumod")
+    assert measured([row]) == []
+    assert "skipping kumod: needs KUMOD=" in capsys.readouterr().err

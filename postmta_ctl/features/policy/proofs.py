@@ -18,6 +18,7 @@ import msgspec
 from postmta_ctl.compiler.bundle import Bundle, signing_keys
 from postmta_ctl.compiler.check import Finding
 from postmta_ctl.compiler.node_files import KeyFile
+from postmta_ctl.compiler.scratch import lay_out
 from postmta_ctl.errors import FieldError, PolicyRefused
 from postmta_ctl.features.policy import kumod_validate
 from postmta_ctl.features.policy.bundle_contents import Contents, read
@@ -105,9 +106,7 @@ def _of_references(bundle: Bundle) -> Proof:
 
 def _of_lua(bundle: Bundle) -> Proof:
     with TemporaryDirectory(prefix="postmta-proof-") as folder:
-        root = Path(folder) / "release"
-        bundle.write(root, release=0)
-        return prove_lua(root)
+        return _run(lay_out(Path(folder), bundle, 0), Path(folder))
 
 
 def prove_bundle(bundle: Bundle, keys: Collection[KeyFile], scenarios: str) -> list[Proof]:
@@ -135,11 +134,11 @@ def prove_bundle(bundle: Bundle, keys: Collection[KeyFile], scenarios: str) -> l
     return proofs
 
 
-def prove_lua(root: Path) -> Proof:
-    """Run the bundle in a folder in our VM: its start, and the walk through all it configures."""
+def _run(root: Path, policy_dir: Path) -> Proof:
+    """Run the bundle of a node's folder in our VM: its start, and the walk through all it configures."""
     findings = tuple(
         Finding(code=found.code, message=found.message, where=found.where or "policy", severity=found.severity)
-        for found in check_policy(root)
+        for found in check_policy(root, policy_dir=policy_dir)
     )
     failed = any(finding.severity == "error" for finding in findings)
     return Proof(name="lua", ok=not failed, detail=_counted(findings), findings=findings)
