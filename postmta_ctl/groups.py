@@ -22,12 +22,14 @@ class Groups(Generic[Item, Result]):
 
     Args:
         limit: The most items of a group.
+        at_once: Groups that are worked on at a time, where one can make use of what the others wait for.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, at_once: int = 1) -> None:
+        self._limit, self._at_once = limit, at_once
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
+        self._worked_on = 0
 
     def __len__(self) -> int:
         """How many items wait for their group to begin."""
@@ -44,29 +46,37 @@ class Groups(Generic[Item, Result]):
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._worker is None or self._worker.done():
+        self._workers = {one for one in self._workers if not one.done()}
+        if len(self._workers) < self._at_once:
             # A context of its own: what it logs is not about the request that happened to be first.
-            self._worker = asyncio.create_task(self._work_off(work), context=contextvars.Context())
+            self._workers.add(asyncio.create_task(self._work_off(work), context=contextvars.Context()))
         return await future
 
     async def drain(self) -> None:
         """Wait until nothing is waiting."""
-        if self._worker is not None and not self._worker.done():
-            await asyncio.wait([self._worker])
+        if self._workers:
+            await asyncio.wait(self._workers)
 
     async def _work_off(self, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
-        size = len(self._waiting)
+        size = self._share(len(self._waiting))
         while self._waiting:
             size = min(self._limit, len(self._waiting), size)
             group = [self._waiting.popleft() for _ in range(size)]
+            self._worked_on += 1
             try:
                 results = await work([item for item, _ in group])
             except Exception as error:
                 results = [error] * len(group)
+            finally:
+                self._worked_on -= 1
             for (_, future), result in zip(group, results, strict=True):
                 _settle(future, result)
             # Those of this group are about to come again.
-            size = (len(self._waiting) + size + 1) // 2
+            size = self._share((len(self._waiting) + size + 1) // 2)
+
+    def _share(self, number: int) -> int:
+        """What is one group's of so many items, which are shared with the groups that may begin beside it."""
+        return -(-number // (self._at_once - self._worked_on))
 
 
 def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:

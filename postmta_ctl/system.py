@@ -73,8 +73,9 @@ class System:
     """Recipients that wait for a node, counted no further than the limit."""
     keys_in_progress: set[Any] = field(default_factory=set, init=False)
     """The Idempotency-Keys of those of them that carry one."""
-    ingesting: Groups[Any, Any] = field(default_factory=lambda: Groups(limit=8), init=False)
-    """Deliveries of log records, which share transactions."""
+    ingesting: Groups[Any, Any] = field(init=False)
+    """Deliveries of log records, which share transactions. While PostgreSQL works on one, the next one is prepared;
+    SQLite has one writer."""
     fetches: Journal = field(init=False)
     """Opens and clicks that are to become events."""
     deliveries_held: set[object] = field(default_factory=set, init=False)
@@ -88,4 +89,5 @@ class System:
     """The newest change when publishing was last refused: it is not tried again at once with nothing new."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ingesting", Groups(limit=8, at_once=1 if self.db.is_sqlite else 2))
         object.__setattr__(self, "fetches", Journal(self.settings.data_dir / "fetches"))

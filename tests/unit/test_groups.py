@@ -91,3 +91,17 @@ async def test_who_comes_again_at_once_is_done_in_two_groups_by_turns() -> None:
     await asyncio.gather(*(again_and_again(number) for number in range(16)))
     assert sum(map(len, work.groups)) == 160
     assert {len(group) for group in work.groups[6:-6]} == {8}
+
+
+async def test_several_groups_at_once_share_what_waits() -> None:
+    groups, work = Groups[int, int](limit=10, at_once=2), Work()
+    first = asyncio.gather(*(groups.do(number, work) for number in range(4)))
+    await asyncio.sleep(0.005)
+    assert work.groups == [[0, 1], [2, 3]]
+    later = asyncio.create_task(groups.do(4, work))
+    await asyncio.sleep(0)
+    assert len(groups) == 1
+    assert await first == [0, 2, 4, 6]
+    await groups.drain()
+    assert await later == 8
+    assert len(groups) == 0

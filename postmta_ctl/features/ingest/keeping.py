@@ -127,12 +127,14 @@ async def _apply(
     await queries.update_recipients(connection, changed)
     moved = {one.message_id for one in changed if one.state.status != known[one.id].state.status}
     await queries.summarise_messages(connection, moved)
-    by_node: dict[str, list[tuple[str, str, int]]] = {}
+    # Balances are locked in the order of the organizations, whichever nodes told: two transactions never cross.
+    ended: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for one in changed:
         if one.credit_state and one.credit_state != known[one.id].credit_state:
-            by_node.setdefault(one.node or "", []).append((one.organization_id, one.credit_state, one.credits))
-    for node, ended in sorted(by_node.items()):
-        await account.finish(connection, ended, now, cause="log", reference=node)
+            end = (one.organization_id, one.credit_state, one.credits)
+            ended.setdefault((one.organization_id, one.node or ""), []).append(end)
+    for (_, node), ends in sorted(ended.items()):
+        await account.finish(connection, ends, now, cause="log", reference=node)
 
 
 def _settled(known: Known) -> Known:

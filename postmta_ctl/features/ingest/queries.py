@@ -45,7 +45,8 @@ _STATUSES = """
     SELECT m.id, m.status, {statuses} FROM messages m JOIN recipients r ON r.message_id = m.id
     WHERE m.id {among} GROUP BY m.id, m.status"""
 _DISTINCT = {"sqlite": "group_concat(DISTINCT r.status)", "postgresql": "string_agg(DISTINCT r.status, ',')"}
-_LOCK_MESSAGES = "SELECT id FROM messages WHERE id {among} ORDER BY id FOR NO KEY UPDATE"
+_LOCK_MESSAGES = """
+    SELECT count(*) FROM (SELECT id FROM messages WHERE id {among} ORDER BY id FOR NO KEY UPDATE) AS locked"""
 _ADDED = "SELECT dedupe_key FROM events WHERE day = ? AND dedupe_key {among}"
 _COLUMNS = EventRow.__struct_fields__
 _events = Bulk(events, *_COLUMNS)
@@ -84,7 +85,12 @@ async def organizations_by_slug(connection: AsyncConnection, slugs: Collection[s
 
 
 async def stored(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
-    """Those of these events that are there already."""
+    """Those of these events that are there already.
+
+    PostgreSQL is not asked: somebody else may add some after that, so it is what adding them says that counts.
+    """
+    if connection.dialect.name == "postgresql":
+        return set()
     days: defaultdict[int, list[bytes]] = defaultdict(list)
     for day, key in keys:
         days[day].append(key)
@@ -96,7 +102,7 @@ async def stored(connection: AsyncConnection, keys: Iterable[Key]) -> set[Key]:
 async def insert_events(connection: AsyncConnection, rows: Sequence[EventRow]) -> set[Key]:
     """Add events; the keys of those that were not there yet.
 
-    On SQLite nobody else adds any after :func:`stored` has looked. On PostgreSQL somebody may.
+    On SQLite :func:`stored` has found them, and nobody else has added any since.
     """
     values = [msgspec.structs.astuple(row) for row in rows]
     if connection.dialect.name == "sqlite":
@@ -114,8 +120,8 @@ async def _copy_events(connection: AsyncConnection, rows: Sequence[Row]) -> set[
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     await driver.copy_records_to_table("events_in", records=rows, columns=_COLUMNS)
-    added: Sequence[Any] = (await connection.exec_driver_sql(_FROM_STAGING.format(names=", ".join(_COLUMNS)))).all()
-    return {(row[0], bytes(row[1])) for row in added}
+    added = await driver.fetch(_FROM_STAGING.format(names=", ".join(_COLUMNS)))
+    return {(day, key) for day, key in added}
 
 
 async def update_recipients(connection: AsyncConnection, changed: Sequence[Known]) -> None:

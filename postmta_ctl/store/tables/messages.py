@@ -21,6 +21,9 @@ from postmta_ctl.store.types import Id, Json, Timestamp
 
 _IN_BATCH = text("batch_id IS NOT NULL")
 _KEPT = text("block_id IS NOT NULL")
+_ROOM = {"fillfactor": 70}
+"""Each row is changed a few times, soon after it was added. Where its page has room for the new version, PostgreSQL
+changes no index."""
 
 messages = Table(
     "messages",
@@ -45,6 +48,7 @@ messages = Table(
     created_column(),
     Index(None, "organization_id", "id"),
     Index(None, "organization_id", "batch_id", sqlite_where=_IN_BATCH, postgresql_where=_IN_BATCH),
+    postgresql_with=_ROOM,
 )
 
 message_tags = Table(
@@ -92,6 +96,7 @@ recipients = Table(
     Column("credit_state", String(8), comment="reserved, settled or refunded"),
     Index(None, "message_id"),
     Index(None, "organization_id", "mailbox"),
+    postgresql_with=_ROOM,
 )
 
 outbox = Table(

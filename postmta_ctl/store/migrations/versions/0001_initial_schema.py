@@ -577,6 +577,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index(
         op.f("ix_messages_organization_id_batch_id"),
@@ -1238,6 +1239,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recipients")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_index(op.f("ix_recipients_message_id"), "recipients", ["message_id"], unique=False)
     op.create_index(
