@@ -27,6 +27,9 @@ _EVENTS = {
     "Feedback": "message.complained",
     "Rejection": "message.rejected",
 }
+_ALWAYS = frozenset({"Delivery", "TransientFailure"})
+"""Nothing else in such a record makes it another event."""
+_REPORTS = frozenset({"OOB", "Feedback"})
 _NOT_QUEUED = "KumoMTA internal: QueueManager::insert failed during reception"
 _SUPPRESSED = "postmta-suppressed"
 _RCPT = re.compile(r"RCPT TO:\s*<(?P<address>[^<>\s]+)>", re.IGNORECASE)
@@ -46,6 +49,8 @@ def event_type(record: LogRecord) -> str:
     A Bounce because the node could not even queue the message is ``message.deferred``: the node is at fault, the
     inject call failed as well, and the relay tries again.
     """
+    if record.type in _ALWAYS:
+        return _EVENTS[record.type]
     if record.type == "AdminRebind" and record.queue == "null":
         return "message.cancelled"
     if _is_suppressed(record):
@@ -78,7 +83,7 @@ def is_out_of_band(record: LogRecord) -> bool:
 
 def is_report(record: LogRecord) -> bool:
     """Whether a record is about a message that was delivered before, and came as a message of its own."""
-    return is_out_of_band(record) or record.type == "Feedback"
+    return record.type in _REPORTS
 
 
 def is_ignorable(record: LogRecord, report_domains: Collection[str] = ()) -> bool:
@@ -152,25 +157,24 @@ def rid_of(record: LogRecord) -> str | None:
     From what the policy put into the message's meta; else from the VERP envelope sender. A report has neither: an
     OOB record carries the VERP address as its sender, a complaint has it inside, with the trace header beside it.
     """
-    return _text(record, "x_rid") or _extra(record, "rid") or _from_report(record) or verp.read(record.sender)
+    return _meta(record, "x_rid", "rid") or _from_report(record) or verp.read(record.sender)
 
 
 def tenant_of(record: LogRecord) -> str | None:
     """The tenant: an organization's slug, followed by ``.vmta`` if the message was pinned to one."""
-    return _text(record, "tenant") or _extra(record, "tenant") or _trace(record, "tenant")
+    return _meta(record, "tenant", "tenant") or _trace(record, "tenant")
 
 
 def campaign_of(record: LogRecord) -> str | None:
     """The campaign, if there was one."""
-    return _text(record, "campaign") or _extra(record, "campaign")
+    return _meta(record, "campaign", "campaign")
 
 
 def release_of(record: LogRecord) -> int | None:
     """The release whose policy took the message in, as that policy noted it (``kumo_policy/reception.lua``)."""
-    release = (record.meta or {}).get("x_release")
-    if not isinstance(release, int) or isinstance(release, bool):
-        return None
-    return release if 0 < release <= _MAX_RELEASE else None
+    release = record.meta.get("x_release") if record.meta else None
+    # True and False are whole numbers, too.
+    return release if type(release) is int and 0 < release <= _MAX_RELEASE else None
 
 
 def generation_of(record: LogRecord) -> int | None:
@@ -192,13 +196,15 @@ def _from_report(record: LogRecord) -> str | None:
     return _trace(record, "x_rid") or verp.read(report.original_mail_from or "")
 
 
-def _text(record: LogRecord, name: str) -> str | None:
-    return _string((record.meta or {}).get(name))
-
-
-def _extra(record: LogRecord, name: str) -> str | None:
-    extra = (record.meta or {}).get("extra")
-    return _string(extra.get(name)) if isinstance(extra, dict) else None
+def _meta(record: LogRecord, name: str, extra_name: str) -> str | None:
+    """What the policy put into the message's meta, else what the inject request did, whose part of it is ``extra``."""
+    meta = record.meta
+    if meta is None:
+        return None
+    if found := _string(meta.get(name)):
+        return found
+    extra = meta.get("extra")
+    return _string(extra.get(extra_name)) if isinstance(extra, dict) else None
 
 
 def _trace(record: LogRecord, name: str) -> str | None:

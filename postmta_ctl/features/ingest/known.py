@@ -45,7 +45,6 @@ def fold(known: Known, reading: Reading) -> Known:
     # A report is another message: its node and spool id say nothing of the one it is about.
     if is_report(record):
         return msgspec.structs.replace(known, state=state, attempts=attempts)
-    decides = record.egress_source is not None and (known.vmta is None or _is_new(known.state, state))
     return Known(
         known.id,
         known.message_id,
@@ -55,7 +54,7 @@ def fold(known: Known, reading: Reading) -> Known:
         attempts,
         reading.node,
         record.id[:32] or known.spool_id,
-        vmta_of(record.egress_source) if decides else known.vmta,
+        vmta_of(record.egress_source) if _decides(known, record, state) else known.vmta,
         release_of(record) or known.release,
         known.credits,
         known.credit_state,
@@ -63,9 +62,11 @@ def fold(known: Known, reading: Reading) -> Known:
     )
 
 
-def _is_new(before: RecipientState, after: RecipientState) -> bool:
-    """Whether the record brought the status that stands: then the vMTA shown is that of the record."""
-    return (after.status, after.at) != (before.status, before.at)
+def _decides(known: Known, record: LogRecord, after: RecipientState) -> bool:
+    """Whether the vMTA shown is that of the record: it is the first, or brought the status that stands."""
+    if record.egress_source is None:
+        return False
+    return known.vmta is None or after.status != known.state.status or after.at != known.state.at
 
 
 def _attempts(record: LogRecord) -> int:

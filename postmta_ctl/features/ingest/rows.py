@@ -23,7 +23,7 @@ from postmta_ctl.features.ingest.reading import Reading
 if TYPE_CHECKING:
     from postmta_ctl.features.ingest.known import Known
 
-MAX_RECIPIENT = 320
+MAX_RECIPIENT, MAX_VMTA = 320, 63
 MAX_REPLY = 2000
 """Characters kept of a reply: more than SMTP replies have in practice, less than would hurt."""
 _encode = msgspec.json.Encoder().encode
@@ -91,7 +91,7 @@ def event_row(reading: Reading, known: Known | None, organization_id: str | None
     record = reading.record
     response = record.response
     day, key = reading.key
-    whom = ", ".join(recipients_of(record))[:MAX_RECIPIENT]
+    whom = _whom(record)[:MAX_RECIPIENT]
     return EventRow(
         day,
         key,
@@ -107,7 +107,7 @@ def event_row(reading: Reading, known: Known | None, organization_id: str | None
         whom or None,
         record.queue[:400] or None,
         _cut(campaign_of(record), 63),
-        _cut(_vmta(record, known), 63),
+        _vmta(record, known),
         _cut(_provider(record, known.address if known else whom.partition(", ")[0]), 100),
         response.code or None,
         _printed(response.enhanced_code),
@@ -125,11 +125,18 @@ def _printed(code: EnhancedCode | None) -> str | None:
 
 @lru_cache(maxsize=1000)
 def vmta_of(source: str | None) -> str | None:
-    """The vMTA that an egress source is a version of; a source that is none of ours keeps its name."""
+    """The vMTA that an egress source is a version of; a source that is none of ours keeps its name, or its
+    beginning."""
     if source is None:
         return None
     parsed = parse_source(source)
-    return parsed.vmta if parsed else source
+    return parsed.vmta if parsed else source[:MAX_VMTA]
+
+
+def _whom(record: LogRecord) -> str:
+    if isinstance(record.recipient, str) and record.type != "Rejection":
+        return record.recipient
+    return ", ".join(recipients_of(record))
 
 
 def _vmta(record: LogRecord, known: Known | None) -> str | None:
