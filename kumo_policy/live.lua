@@ -1,4 +1,4 @@
---- What changes by the minute: suppressed addresses, SMTP credentials, blocked organizations.
+--- What changes by the minute: suppressed addresses, SMTP credentials, and mail that is blocked.
 --
 -- The files lie beside the releases and are replaced one by one (core.live_data on the side of the control plane says
 -- what is in them). Each question reads one small file anew: nothing is kept, so nothing is stale and nothing grows.
@@ -53,8 +53,11 @@ function M.new(bundle)
   end
 
   --- Why an organization may not submit by SMTP now, or nil.
-  function L.blocked(organization)
-    return entry('blocked.json', organization)
+  -- @param what of its mail: a domain that it sends from, or `@` and one that it sends to
+  function L.blocked(organization, what)
+    local content = read 'blocked.json'
+    local blocked = content and kumo.serde.json_parse(content)
+    return blocked and (blocked[organization] or blocked[organization .. '/' .. what])
   end
 
   return L

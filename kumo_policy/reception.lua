@@ -162,6 +162,7 @@ function M.new(bundle)
       refuse('foreign-domain', 'this credential may not send for ' .. name)
     end
     local organization = domain.organization
+    bundle.submission.put_off_blocked(organization, name)
     local asked, rid = headers.take(message), kumo.uuid.new_v7().hyphenated
     local tenant = tenant_of(organization, asked.vmta, domain.pool)
     if elsewhere_only(tenant) then

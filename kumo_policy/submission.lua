@@ -100,6 +100,14 @@ function M.new(bundle)
     return not credential.domains or contains(credential.domains, domain)
   end
 
+  --- Puts mail off that is blocked for now, of a sending domain or to `@` and a domain.
+  function S.put_off_blocked(organization, what)
+    local blocked = bundle.live.blocked(organization, what)
+    if blocked then
+      kumo.reject(452, '4.7.1 postmta-blocked: ' .. blocked)
+    end
+  end
+
   --- Answers smtp_server_mail_from.
   function S.mail_from(sender, connection)
     local credential = S.credential(connection)
@@ -109,11 +117,8 @@ function M.new(bundle)
       end
       return
     end
-    local blocked = bundle.live.blocked(credential.organization)
-    if blocked then
-      kumo.reject(452, '4.7.1 postmta-blocked: ' .. blocked)
-    end
     local domain = (sender.domain or ''):lower()
+    S.put_off_blocked(credential.organization, domain)
     local known = domain ~= '' and bundle.domains(domain)
     -- The null sender is that of notifications (RFC 5321, 4.5.5); their From field is judged like any other.
     if domain ~= '' and not (known and known.organization == credential.organization and S.allows(credential, domain)) then
@@ -130,6 +135,7 @@ function M.new(bundle)
       -- Suppressions are kept by the domain's A-labels, and mail to other local parts is not taken by the API either.
       kumo.reject(553, '5.6.7 postmta-not-ascii: give the domain in A-labels (RFC 5891)')
     end
+    S.put_off_blocked(connection:get_meta 'tenant', '@' .. recipient.domain:lower())
     if bundle.live.suppressed(connection:get_meta 'tenant', recipient.email) then
       kumo.reject(550, '5.7.1 postmta-suppressed: this address must get no more mail from you')
     end

@@ -4,7 +4,7 @@
 
     live/suppressions/<3 hexadecimal digits>    a line for each suppressed address: a digest
     live/credentials/<2 hexadecimal digits>.json    SMTP credentials by user name
-    live/blocked.json                           organizations that may not submit by SMTP now, and why
+    live/blocked.json                           what may not be submitted by SMTP now, and why
 
 A file is found by the SHA-256 digest of what is looked up, so a node reads a few kilobytes for each question, whatever
 the number of addresses, and keeps nothing in memory. The Lua side is ``kumo_policy/live.lua``.
@@ -16,6 +16,8 @@ import hashlib
 from collections.abc import Iterable
 
 BLOCKED = "blocked.json"
+"""Keys are ``organization`` (slug): all of its mail; ``organization/domain``: what it sends from there;
+``organization/@domain``: what it sends to there."""
 VERSION = "version"
 """What a node's files are at; written last, so that a node that was cut off gets the same changes again."""
 

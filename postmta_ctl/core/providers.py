@@ -118,6 +118,11 @@ def well_known(domain: str, exchanger: str = "") -> str | None:
     return BY_DOMAIN.get(domain) or _by_host(exchanger.rstrip(".").lower())
 
 
+def domains_of(provider: str) -> list[str]:
+    """The domains whose mail is always the provider's; none where it only hosts those of others."""
+    return _DOMAINS.get(provider, "").split()
+
+
 def hosts_of(provider: str) -> list[str]:
     """What the names of a provider's mail exchangers end in; none where it has no exchangers of its own."""
     return _HOSTS.get(provider, "").split()

@@ -17,7 +17,9 @@ from sqlalchemy import func, insert, select, update
 
 from postmta_ctl.clients.kumod import NodeAddress
 from postmta_ctl.core.ids import new_id
+from postmta_ctl.core.live_data import BLOCKED
 from postmta_ctl.features.ingest.service import ingest
+from postmta_ctl.features.live_data.contents import contents
 from postmta_ctl.features.messages.relay import relay
 from postmta_ctl.features.nodes import access
 from postmta_ctl.features.queues.holds import reconcile_holds
@@ -432,6 +434,29 @@ class TestKeepingHere:
             await send(client, acme, address)
         await relay(here)
         assert fleet.injected == ["c@example.org"]
+
+    @pytest.mark.parametrize(
+        ("scope", "keys"),
+        [
+            ("organization", {"acme"}),
+            ("domain", {"acme/acme.test"}),
+            ("provider", {"acme/@hosted.test", "acme/@gmail.com", "acme/@googlemail.com"}),
+        ],
+    )
+    async def test_nodes_put_off_what_is_submitted_to_them(
+        self, client: Any, acme: Any, here: Any, scope: str, keys: set[str]
+    ) -> None:
+        async def put_off() -> Any:
+            async with here.db.reading() as connection:
+                return json.loads((await contents(here, connection, [BLOCKED]))[BLOCKED])
+
+        await make_rule(client, acme, scope=scope)
+        await happen(here, bounced=20, recipient="x@hosted.test", provider_name="gmail")
+        await watch_rules(here)
+        assert await put_off() == dict.fromkeys(keys, "auto_block")
+        (block,) = await blocks(client, acme)
+        await resolve(client, acme, block)
+        assert await put_off() == {}
 
     async def test_another_organization_sends_on(
         self, client: Any, acme: Any, bob: Any, here: Any, fleet: Fleet, resolver: Any

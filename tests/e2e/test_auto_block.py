@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.installation import Installation
 from tests.e2e.kumod import KUMOD
+from tests.e2e.test_submission import LIVE_SECONDS, mail, new_credential, session
 from tests.serving import wait_for
 
 pytestmark = [pytest.mark.kumod, pytest.mark.skipif(not KUMOD, reason="needs KUMOD=/path/to/kumod")]
@@ -103,3 +104,26 @@ def test_bounces_stop_the_mail_to_their_provider(installation: Installation, rul
     service.wait_for_status(kept, "delivered")
     sink.wait_for("ok-direct@gmx.de")
     assert active(installation) == []
+
+
+def test_a_pause_puts_off_what_is_submitted_to_the_node(installation: Installation) -> None:
+    service, sink = installation.service, installation.sink
+    made = service.call("POST", f"{BLOCKS}/rules", RULE | {"name": "Pause web.de", "action": "pause"})
+    credential = new_credential(installation)
+    for number in range(5):
+        service.wait_for_status(service.send(f"bounce-web{number}@web.de"), "bounced")
+    # Deleting the rule ends its blocks, that of another test's bounces at another provider as well.
+    wait_for(lambda: "web.de" in {one["value"] for one in active(installation)}, "a block", TURN_SECONDS)
+
+    def answer(address: str) -> tuple[int, bytes]:
+        with session(installation, credential) as smtp:
+            smtp.mail("ann@sender.test")
+            return smtp.rcpt(address)
+
+    wait_for(lambda: answer("ok-pause@web.de")[0] == 452, "mail to web.de being put off", LIVE_SECONDS)
+    assert answer("ok-pause@web.de")[1].endswith(b"postmta-blocked: auto_block")
+    with session(installation, credential) as smtp:
+        smtp.send_message(mail("ok-beside-pause@dest.test"))
+    sink.wait_for("ok-beside-pause@dest.test")
+    service.call("DELETE", f"{BLOCKS}/rules/{made['id']}")
+    wait_for(lambda: answer("ok-pause@web.de")[0] == 250, "mail to web.de being taken", LIVE_SECONDS)

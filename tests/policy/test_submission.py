@@ -163,6 +163,17 @@ class TestSender:
         put(fleet, live_data.BLOCKED, b'{"acme": "insufficient_credits"}')
         assert refused(mail_from(vm, session)) == "452 4.7.1 postmta-blocked: insufficient_credits"
 
+    def test_what_a_block_is_about_waits_and_nothing_else(self, vm: Any, fleet: Any, session: ConnectionMeta) -> None:
+        put(fleet, live_data.BLOCKED, b'{"acme/news.acme.example": "auto_block", "acme/@gmx.de": "auto_block"}')
+        put_off = "452 4.7.1 postmta-blocked: auto_block"
+        assert mail_from(vm, session, "ann@acme.example") is None
+        assert refused(mail_from(vm, session, "ann@News.acme.example")) == put_off
+        assert refused(rcpt_to(vm, session, "bob@GMX.de")) == put_off
+        assert rcpt_to(vm, session, "bob@example.org") is None
+        # The From field says whose it is, whatever the envelope said.
+        message = fleet.message("ann@news.acme.example")
+        assert refused(vm.smtp_server_message_received(message, session)) == put_off
+
 
 def rcpt_to(vm: Any, session: ConnectionMeta, recipient: str) -> Any:
     return vm.fire("smtp_server_rcpt_to", EnvelopeAddress(recipient), session)

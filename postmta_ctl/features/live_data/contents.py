@@ -10,13 +10,16 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from postmta_ctl.core.auto_block import Action
 from postmta_ctl.core.live_data import BLOCKED, suppression_file
 from postmta_ctl.features.billing import catalogue
 from postmta_ctl.features.live_data import queries
 from postmta_ctl.features.live_data.queries import CredentialRow
+from postmta_ctl.features.security.auto_block.block_queries import stops
+from postmta_ctl.features.security.auto_block.coverage import submission_keys
 from postmta_ctl.system import System
 
-INSUFFICIENT_CREDITS = "insufficient_credits"
+INSUFFICIENT_CREDITS, AUTO_BLOCK = "insufficient_credits", "auto_block"
 AT_ONCE = 256
 """Files whose content is in memory at a time."""
 
@@ -67,11 +70,17 @@ def _credential(row: CredentialRow) -> dict[str, Any]:
 
 
 async def _blocked(system: System, connection: AsyncConnection) -> dict[str, str]:
-    """An organization that has no subscription yet gets one, and its allowance, with its first message."""
+    """An organization that has no subscription yet gets one, and its allowance, with its first message.
+
+    A block that pauses keeps mail here; what comes to a node by SMTP cannot be kept here, and is put off. One that
+    holds lets it come: its queue is held.
+    """
     plans = catalogue.load(system.settings)
     empty = await queries.without_credits(connection)
     # A plan that is not metered needs no balance.
-    return {row.slug: INSUFFICIENT_CREDITS for row in empty if not catalogue.plan_of(plans, row.plan).unmetered}
+    credits = {row.slug: INSUFFICIENT_CREDITS for row in empty if not catalogue.plan_of(plans, row.plan).unmetered}
+    pauses = await stops(connection, actions=[Action.PAUSE])
+    return {key: AUTO_BLOCK for stop in pauses for key in submission_keys(stop)} | credits
 
 
 def _json(value: dict[str, Any]) -> bytes:
