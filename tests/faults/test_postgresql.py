@@ -16,7 +16,7 @@ from tests.faults.report import Scenario
 from tests.faults.test_crash_points import die_at_each_point
 from tests.faults.test_random_kills import kill_at_random
 
-KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "4"))
 EACH = 4
 """Every fourth of the points, unless at length: a process takes longer to start than over SQLite."""
 LONGEST_LIFE = 1.5

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, insert, select, update
+from sqlalchemy import Select, bindparam, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.features.webhooks.queries import WebhookRow
@@ -26,15 +26,21 @@ class Leased(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def endpoints_with_work(connection: AsyncConnection, now: datetime) -> list[WebhookRow]:
-    """The enabled endpoints for which something is due: one look into an index for each endpoint, however much waits.
+    """The enabled endpoints for which something is due: one look into an index for each, however much waits."""
+    return [WebhookRow(**row) for row in (await connection.execute(_WITH_WORK, {"now": now})).mappings()]
 
-    The first condition does not depend on the endpoint: while nothing at all is due, no endpoint is looked at.
-    """
+
+def _with_work() -> Select[Any]:
+    """While nothing at all is due, which the first condition tells without an endpoint, no endpoint is looked at."""
+    now = bindparam("now", type_=_D.due_at.type)
     anything = exists(select(_D.id).where(_D.due_at <= now))
     something = exists(select(_D.id).where(_D.webhook_id == webhooks.c.id, _D.due_at <= now))
     columns = (webhooks.c[name] for name in WebhookRow.__struct_fields__)
-    query = select(*columns).where(anything, webhooks.c.enabled, webhooks.c.deleted_at.is_(None), something)
-    return [WebhookRow(**row) for row in (await connection.execute(query)).mappings()]
+    return select(*columns).where(anything, webhooks.c.enabled, webhooks.c.deleted_at.is_(None), something)
+
+
+_WITH_WORK = _with_work()
+"""Asked ten times a second, also by a service that has nothing to do."""
 
 
 async def lease(
