@@ -51,8 +51,8 @@ def asking_two_lists(settings: Settings, folder: Path) -> Settings:
     return structs.replace(settings, dnsbl=own)
 
 
-async def add_vmta(client: Any, auth: Any, name: str, address: str) -> str:
-    body = {"name": name, "ip_address": address, "ehlo_domain": f"{name}.acme.test"}
+async def add_vmta(client: Any, auth: Any, name: str, address: str, **more: Any) -> str:
+    body = {"name": name, "ip_address": address, "ehlo_domain": f"{name}.acme.test"} | more
     answer = await client.post("/api/v1/vmtas", json=body, headers=auth)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])

@@ -288,6 +288,25 @@ class TestTheMonitor:
         await watch_listings(system)
         assert await self.told(db) == [("vmta.listed", "alpha"), ("vmta.delisted", "alpha")]
 
+    async def test_both_addresses_of_a_pair_are_watched(
+        self, client: Any, ann: Any, system: Any, db: Any, zone: DnsServer, clock: Any
+    ) -> None:
+        vmta_id = await add_vmta(client, ann, "mx1", GOOD, ipv6_address=SIX)
+        system = dataclasses.replace(system, db=db)
+        listed = f"{SIX_NIBBLES}.alpha.test", "A"
+        zone.records[listed] = ["127.0.0.2"]
+        await watch_listings(system)
+        query = select(events.c.type, events.c.details).where(events.c.type.like("vmta.%")).order_by(events.c.id)
+        async with db.reading() as connection:
+            (told,) = await connection.execute(query)
+        assert (told.type, told.details["ip_address"], told.details["vmta_id"]) == ("vmta.listed", SIX, vmta_id)
+        shown = (await client.get("/api/v1/security/status", headers=ann)).json()["dnsbl"]["listings"]
+        assert [(one["ip_address"], one["list"]) for one in shown] == [(SIX, "alpha")]
+        clock.advance(hours=25)
+        zone.records.pop(listed)
+        await watch_listings(system)
+        assert await self.told(db) == [("vmta.listed", "alpha"), ("vmta.delisted", "alpha")]
+
     async def test_two_processes_tell_once(self, client: Any, ann: Any, system: Any, db: Any, zone: DnsServer) -> None:
         await add_vmta(client, ann, "mx1", BAD)
         zone.records["9.9.9.9.alpha.test", "A"] = ["127.0.0.2"]

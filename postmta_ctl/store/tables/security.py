@@ -35,8 +35,7 @@ vmta_listings = Table(
     "vmta_listings",
     metadata,
     Column("vmta_id", Id, ForeignKey("vmtas.id", ondelete="CASCADE"), primary_key=True),
-    Column("address", String(45), nullable=False, comment="the one that was checked"),
-    Column("listings", Json, nullable=False, comment="list id → since when, codes and reason"),
+    Column("listings", Json, nullable=False, comment="address → list id → since when, codes and reason"),
     Column("checked_at", Timestamp, nullable=False),
     Index(None, "checked_at"),
 )

@@ -6,6 +6,7 @@ Off unless ``[dnsbl] monitor_hours`` says how often: the lists have terms of use
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -63,12 +64,11 @@ async def _reliable(system: System) -> dict[str, Blocklist]:
 
 
 async def _check(system: System, vmta: Watched, lists: Mapping[str, Blocklist]) -> None:
-    try:
-        address = dnsbl.parse_address(vmta.ip_address)
-    except InputError:
-        found: list[Found] = []  # a private address: noted as checked, so that it is not looked at every time
-    else:
-        found = await asking.ask(system, [address], lists, fresh=True)
+    addresses = []
+    for one in vmta.addresses:
+        with suppress(InputError):  # a private address: noted as checked, so that it is not looked at every time
+            addresses.append(dnsbl.parse_address(one))
+    found = await asking.ask(system, addresses, lists, fresh=True)
     async with system.db.transaction() as connection:
         # Of its listings there may be no row yet that could be locked.
         if not await queries.lock_vmta(connection, vmta.id):
@@ -83,30 +83,38 @@ async def _note(
     system: System, connection: AsyncConnection, vmta: Watched, before: ListingsRow | None, found: Sequence[Found]
 ) -> None:
     now = system.now()
-    # What was listed is another address's if the vMTA has a new one.
-    old = before.listings if before and before.address == vmta.ip_address else {}
-    new = old | {one.list_id: _listing(one, old.get(one.list_id), now) for one in found if one.status == "listed"}
-    for name in [one.list_id for one in found if one.status == "clean"]:
-        new.pop(name, None)
-    row = ListingsRow(vmta_id=vmta.id, address=vmta.ip_address, listings=new, checked_at=now)
-    await queries.keep_listings(connection, row)
     names = catalogue.known(system.settings)
-    changes = [(LISTED, name, new[name]) for name in new if name not in old]
-    changes += [(DELISTED, name, old[name]) for name in old if name not in new]
-    for kind, name, listing in changes:
-        data = _data(vmta, name, names[name].name if name in names else name, listing)
-        await _tell(system, connection, vmta, kind, data, now)
+    listings: dict[str, dict[str, Listing]] = {}
+    # What was listed is another address's if the vMTA has a new one.
+    for address in vmta.addresses:
+        old = before.listings.get(address, {}) if before else {}
+        new = _now(old, [one for one in found if one.address == address], now)
+        changes = [(LISTED, name, new[name]) for name in new if name not in old]
+        changes += [(DELISTED, name, old[name]) for name in old if name not in new]
+        for kind, name, listing in changes:
+            data = _data(vmta, address, name, names[name].name if name in names else name, listing)
+            await _tell(system, connection, vmta, kind, data, now)
+        if new:
+            listings[address] = new
+    await queries.keep_listings(connection, ListingsRow(vmta_id=vmta.id, listings=listings, checked_at=now))
+
+
+def _now(old: Mapping[str, Listing], found: Sequence[Found], now: datetime) -> dict[str, Listing]:
+    """The listings of an address, by what was found of it; where nobody could tell, it is as it was."""
+    new = {**old, **{one.list_id: _listing(one, old.get(one.list_id), now) for one in found if one.status == "listed"}}
+    clean = {one.list_id for one in found if one.status == "clean"}
+    return {name: listing for name, listing in new.items() if name not in clean}
 
 
 def _listing(one: Found, known: Listing | None, now: datetime) -> Listing:
     return Listing(since=known.since if known else now, codes=one.codes, reason=one.reason)
 
 
-def _data(vmta: Watched, list_id: str, list_name: str, listing: Listing) -> ListingData:
+def _data(vmta: Watched, address: str, list_id: str, list_name: str, listing: Listing) -> ListingData:
     return ListingData(
         vmta_id=vmta.id,
         vmta=vmta.name,
-        ip_address=vmta.ip_address,
+        ip_address=address,
         list=list_id,
         list_name=list_name,
         codes=listing.codes,

@@ -52,20 +52,25 @@ class ListingsRow(msgspec.Struct, frozen=True, kw_only=True):
     """What the monitor knows of a vMTA."""
 
     vmta_id: str
-    address: str
-    listings: dict[str, Listing]
-    """By the id of the list."""
+    listings: dict[str, dict[str, Listing]]
+    """By the address and the id of the list."""
     checked_at: datetime
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """A vMTA whose address is due to be checked."""
+    """A vMTA whose addresses are due to be checked."""
 
     id: str
     organization_id: str
     name: str
     ip_address: str
+    ipv6_address: str | None
     checked_at: datetime | None
+
+    @property
+    def addresses(self) -> list[str]:
+        """One, or those of a pair."""
+        return [one for one in (self.ip_address, self.ipv6_address) if one is not None]
 
 
 async def answers(
@@ -112,7 +117,7 @@ async def due(connection: AsyncConnection, before: datetime, limit: int) -> list
     """The vMTAs that were not checked since, those never checked first."""
     checked_at = vmta_listings.c.checked_at
     query = (
-        select(vmtas.c.id, vmtas.c.organization_id, vmtas.c.name, vmtas.c.ip_address, checked_at)
+        select(*(vmtas.c[name] for name in Watched.__struct_fields__ if name != "checked_at"), checked_at)
         .join_from(vmtas, vmta_listings, vmtas.c.id == vmta_listings.c.vmta_id, isouter=True)
         .where(checked_at.is_(None) | (checked_at <= before))
         .order_by(checked_at.is_not(None), checked_at, vmtas.c.id)

@@ -63,9 +63,10 @@ async def _dnsbl(system: System, connection: AsyncConnection, principal: Princip
         vmtas_checked=len(checked),
         last_check_at=max((row.checked_at for row in checked), default=None),
         listings=[
-            VmtaListing(vmta_id=row.vmta_id, ip_address=row.address, list=name, since=one.since)
+            VmtaListing(vmta_id=row.vmta_id, ip_address=address, list=name, since=one.since)
             for row in checked
-            for name, one in sorted(row.listings.items())
+            for address, listings in row.listings.items()
+            for name, one in sorted(listings.items())
         ],
     )
 

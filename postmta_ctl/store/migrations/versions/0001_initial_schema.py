@@ -1277,8 +1277,7 @@ def upgrade() -> None:
     op.create_table(
         "vmta_listings",
         sa.Column("vmta_id", sa.String(length=36), nullable=False),
-        sa.Column("address", sa.String(length=45), nullable=False, comment="the one that was checked"),
-        sa.Column("listings", types.Json(), nullable=False, comment="list id → since when, codes and reason"),
+        sa.Column("listings", types.Json(), nullable=False, comment="address → list id → since when, codes and reason"),
         sa.Column("checked_at", types.Timestamp(), nullable=False),
         sa.ForeignKeyConstraint(
             ["vmta_id"], ["vmtas.id"], name=op.f("fk_vmta_listings_vmta_id_vmtas"), ondelete="CASCADE"
