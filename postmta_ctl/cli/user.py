@@ -53,7 +53,8 @@ def operator(email: str, revoke: bool) -> None:
 @click.argument("email")
 @click.option("--organization", metavar="SLUG", help="Into which; the only one there is when absent.")
 @click.option("--role", default="owner", show_default=True, type=click.Choice(list(ROLES)))
-def invite(email: str, organization: str | None, role: Role) -> None:
+@as_json
+def invite(email: str, organization: str | None, role: Role, as_json: bool) -> None:
     """Invite somebody into an organization, such as the first owner of one that a file has made.
 
     Prints the token that registering takes, this once.
@@ -66,6 +67,9 @@ def invite(email: str, organization: str | None, role: Role) -> None:
         return await invitations.invite(system, principal, InvitationCreate(email=email, role=role))
 
     made = with_system(run)
+    if as_json:
+        print_json(made)
+        return
     click.echo(f"Token of the invitation, good until {made.invitation.expires_at:%Y-%m-%d %H:%M} UTC: {made.token}")
 
 

@@ -84,6 +84,8 @@ def test_a_rendered_folder_is_replaced_and_checked(postmta: Shell, tmp_path: Pat
     assert "not of a bundle" in postmta("policy", "render", "--out", "ops", status=1)
     (out / "README").unlink()
     assert first.digest in postmta("policy", "render", "--out", "ops")
+    told = json.loads(postmta("policy", "render", "--out", "ops", "--json"))
+    assert (told["digest"], told["files"]) == (first.digest, sum(one.is_file() for one in out.rglob("*")))
     assert Bundle.read(out) == first
     assert "ok   traffic" in postmta("policy", "verify", "ops")
     (out / "postmta/egress.lua").write_text("retrun nil")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -305,6 +306,8 @@ def test_the_examples_of_the_page(tmp_path: Path) -> None:
     exported = yaml.safe_load(postmta("export"))
     assert exported["organizations"]["acme"]["pools"] == yaml.safe_load(state)["organizations"]["acme"]["pools"]
     assert "Token of the invitation" in postmta("user", "invite", "ann@acme.test", "--organization", "acme")
+    told = json.loads(postmta("user", "invite", "bob@acme.test", "--organization", "acme", "--json"))
+    assert (told["invitation"]["email"], bool(told["token"])) == ("bob@acme.test", True)
     (tmp_path / "keys" / "s1.pem").unlink()
     (tmp_path / "state.yaml").write_text(state.replace("shop.example.com:", "other.example.com:"))
     assert "keys/s1.pem cannot be read" in postmta("apply", "-f", file, status=1)

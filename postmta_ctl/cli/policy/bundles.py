@@ -25,14 +25,19 @@ from postmta_ctl.store.versions import Condition
     type=click.Path(file_okay=False, path_type=Path),
     help="A folder that is new, empty, or holds an earlier bundle, which is replaced.",
 )
-def render(out: Path) -> None:
+@as_json
+def render(out: Path, as_json: bool) -> None:
     """Write the policy, as it is configured now, into a folder.
 
     Example: postmta policy render --out ops/policy && git -C ops diff
     """
     number, bundle = with_system(service.render, what="Rendering the policy", steps=steps.RENDERING)
     bundle_folder.replace(out, bundle, number)
-    click.echo(f"Wrote {len(bundle.files) + 1} files to {out}: release {number}, digest {bundle.digest}")
+    files = len(bundle.files) + 1  # with the manifest
+    if as_json:
+        print_json({"folder": str(out), "files": files, "release": number, "digest": bundle.digest})
+    else:
+        click.echo(f"Wrote {files} files to {out}: release {number}, digest {bundle.digest}")
 
 
 @policy.command()
