@@ -12,7 +12,7 @@ from postmta_ctl import compiler
 from postmta_ctl.core import providers
 
 _HERE = Path(__file__).parent
-_JUDGES = ("bundle_contents.py", "bundle_files.py", "bundle_walk.py", "load.py", "prover.py")
+_JUDGES = ("bundle_contents.py", "bundle_egress.py", "bundle_files.py", "bundle_walk.py", "load.py", "prover.py")
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
