@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Text, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, CursorResult, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,12 +22,21 @@ _PARAMETERS = 500
 
 async def select_among(connection: AsyncConnection, sql: str, texts: Collection[str]) -> Sequence[Any]:
     """Rows of a query whose ``{among}`` stands for "is one of these texts"."""
+    return (await _among(connection, sql, texts)).all()
+
+
+async def change_among(connection: AsyncConnection, sql: str, texts: Collection[str]) -> None:
+    """Run a statement without rows; the same stands in it for the same."""
+    await _among(connection, sql, texts)
+
+
+async def _among(connection: AsyncConnection, sql: str, texts: Collection[str]) -> CursorResult[Any]:
     if connection.dialect.name == "sqlite":
         given: Any = msgspec.json.encode(list(texts)).decode()
         among = "IN (SELECT value FROM json_each(?))"
     else:
         given, among = list(texts), "= ANY($1::text[])"
-    return (await connection.exec_driver_sql(sql.format(among=among), (given,))).all()
+    return await connection.exec_driver_sql(sql.format(among=among), (given,))
 
 
 def one_of(connection: AsyncConnection, column: ColumnElement[Any], texts: Collection[str]) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gzip
+import itertools
 import json
 import random
 from collections import Counter
@@ -14,14 +15,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.core.kumo_log import decode
+from postmta_ctl.core.status import ORDER, summarise
 from postmta_ctl.core.tokens import digest
 from postmta_ctl.features.ingest.importer import import_file
 from postmta_ctl.features.ingest.intake import keep_together
 from postmta_ctl.features.ingest.keeping import Delivery
+from postmta_ctl.features.ingest.queries import summarise_messages
 from postmta_ctl.features.ingest.reading import read
 from postmta_ctl.store.tables import dead_letters, events, messages, nodes, organizations, recipients
 
@@ -316,3 +319,25 @@ async def test_a_clock_an_hour_off_and_the_wrong_order_change_nothing_of_the_end
         days = set(await connection.scalars(select(events.c.day)))
     assert (row.status, row.status_at) == ("delivered", datetime(2026, 11, 22, 11, 5, 3, 694422, UTC))
     assert days == {date(2026, 11, 22).toordinal() - date(1970, 1, 1).toordinal()}
+
+
+async def test_messages_are_summarised_in_sql_as_everywhere(db: Any) -> None:
+    """Every pair of statuses, and some of three; the message that is not asked for stays as it is."""
+    pairs, triples = (list(itertools.combinations_with_replacement(ORDER, size)) for size in (2, 3))
+    sets = [*pairs, *triples[::9], *((one,) for one in ORDER)]
+    people = [
+        {"rid": f"{number}-{place}", "tenant": "acme", "recipient": "a@b.test"}
+        for number, each in enumerate(sets)
+        for place in range(len(each))
+    ]
+    await add_messages(db, people)
+    async with db.transaction() as connection:
+        for one in people:
+            number, place = map(int, one["rid"].split("-"))
+            values = {"message_id": f"m-{number}-0", "status": sets[number][place]}
+            await connection.execute(update(recipients).where(recipients.c.id == one["rid"]).values(**values))
+        await summarise_messages(connection, {f"m-{number}-0" for number in range(1, len(sets))})
+    async with db.reading() as connection:
+        rows = await connection.execute(select(messages.c.id, messages.c.status))
+        found = {row.id: row.status for row in rows}
+    assert [found[f"m-{number}-0"] for number in range(len(sets))] == ["injected", *map(summarise, sets[1:])]

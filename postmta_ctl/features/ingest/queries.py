@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,13 +12,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.kumo_log import BadRecord
-from postmta_ctl.core.status import summarise
 from postmta_ctl.features.ingest.known import Known
 from postmta_ctl.features.ingest.reading import Key
 from postmta_ctl.features.ingest.rows import EventRow
+from postmta_ctl.features.ingest.summaries import SUMMARISE
 from postmta_ctl.store import among
 from postmta_ctl.store.bulk import Bulk, BulkUpdate, Row
-from postmta_ctl.store.tables import dead_letters, events, messages, organizations, recipients
+from postmta_ctl.store.tables import dead_letters, events, organizations, recipients
 
 _KNOWN = """
     SELECT r.*, m.domain, m.tags, m.batch_id
@@ -41,10 +40,6 @@ _KNOWN_POSTGRESQL = f"""
         attempts, node, spool_id, vmta, release, credits, credit_state,
         json_build_array(domain, convert_from(tags, 'UTF8')::json, batch_id)
     ))::text FROM ({_KNOWN} ORDER BY r.id FOR UPDATE OF r) AS known"""  # noqa: S608
-_STATUSES = """
-    SELECT m.id, m.status, {statuses} FROM messages m JOIN recipients r ON r.message_id = m.id
-    WHERE m.id {among} GROUP BY m.id, m.status"""
-_DISTINCT = {"sqlite": "group_concat(DISTINCT r.status)", "postgresql": "string_agg(DISTINCT r.status, ',')"}
 _LOCK_MESSAGES = """
     SELECT count(*) FROM (SELECT id FROM messages WHERE id {among} ORDER BY id FOR NO KEY UPDATE) AS locked"""
 _ADDED = "SELECT dedupe_key FROM events WHERE day = ? AND dedupe_key {among}"
@@ -56,7 +51,6 @@ _people = BulkUpdate(
     *("status", "status_at", "code", "reply", "bounce_class", "complained"),
     *("attempts", "node", "spool_id", "vmta", "release", "credit_state"),
 )
-_statuses = BulkUpdate(messages, "id", "status")
 _STAGING = "CREATE TEMP TABLE IF NOT EXISTS events_in (LIKE events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 _FROM_STAGING = """
     INSERT INTO events ({names}) SELECT {names} FROM events_in ORDER BY day, dedupe_key
@@ -152,18 +146,7 @@ async def summarise_messages(connection: AsyncConnection, message_ids: Collectio
     if connection.dialect.name == "postgresql":
         # Somebody else may have changed another recipient of the same message: one of us has to see both.
         await among.select_among(connection, _LOCK_MESSAGES, message_ids)
-    query = _STATUSES.replace("{statuses}", _DISTINCT[connection.dialect.name])
-    rows = [
-        (after, message_id)
-        for message_id, before, statuses in await among.select_among(connection, query, message_ids)
-        if (after := _summary(statuses)) != before
-    ]
-    await _statuses.change(connection, rows)
-
-
-@lru_cache(maxsize=1000)
-def _summary(statuses: str) -> str:
-    return summarise(statuses.split(","))
+    await among.change_among(connection, SUMMARISE, message_ids)
 
 
 async def insert_dead_letters(
