@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from email.charset import SHORTEST, Charset
+from functools import lru_cache
 from itertools import chain, repeat
 
 from postmta_ctl.core.addresses import Mailbox
@@ -134,6 +135,7 @@ def encode_mailboxes(name: str, mailboxes: Iterable[Mailbox]) -> str:
     return ", ".join(_mailbox(name, mailbox) for mailbox in mailboxes)
 
 
+@lru_cache(maxsize=1024)
 def _mailbox(name: str, mailbox: Mailbox) -> str:
     if not mailbox.name:
         return mailbox.address

@@ -5,18 +5,15 @@ They sort by time of creation, which keeps the indexes of a growing table narrow
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from threading import Lock
-
-import uuid_utils
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTER_BITS = 12
-_COUNTER_SHIFT = 64
-"""``rand_a``, the field after time and version, holds a counter (RFC 9562 §6.2, method 1)."""
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 """The digit that begins with the bits of the variant, by one that was drawn."""
 
@@ -44,19 +41,20 @@ def new_id(now: datetime) -> str:
 
     More than 4,096 of them run on into the next millisecond, as RFC 9562 §6.2 allows.
     """
-    milliseconds = (now - _EPOCH) // timedelta(milliseconds=1)
-    carry, count = divmod(_counter.next(milliseconds), 1 << _COUNTER_BITS)
-    drawn = uuid_utils.uuid7(nanoseconds=(milliseconds + carry) * 1_000_000).int
-    mask = ((1 << _COUNTER_BITS) - 1) << _COUNTER_SHIFT
-    return str(uuid_utils.UUID(int=(drawn & ~mask) | (count << _COUNTER_SHIFT)))
+    return _put_together(_milliseconds(now), os.urandom(8).hex())
 
 
 def new_ids(now: datetime, number: int) -> list[str]:
     """As many ids as by :func:`new_id`, in a fraction of the time: chance is drawn once, and they are put together as
     text."""
-    milliseconds = (now - _EPOCH) // timedelta(milliseconds=1)
-    drawn = secrets.token_hex(8 * number)
+    milliseconds = _milliseconds(now)
+    drawn = os.urandom(8 * number).hex()
     return [_put_together(milliseconds, drawn[start : start + 16]) for start in range(0, 16 * number, 16)]
+
+
+@lru_cache(maxsize=16)
+def _milliseconds(now: datetime) -> int:
+    return (now - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _put_together(milliseconds: int, drawn: str) -> str:
@@ -67,8 +65,8 @@ def _put_together(milliseconds: int, drawn: str) -> str:
 
 def first_id(moment: datetime) -> str:
     """No id whose time is this millisecond or later is below it; none before it is above."""
-    milliseconds = max((moment - _EPOCH) // timedelta(milliseconds=1), 0)
-    return str(uuid_utils.UUID(int=(milliseconds << 80) | (0x7 << 76) | (0b10 << 62)))
+    time = f"{max(_milliseconds(moment), 0):012x}"
+    return f"{time[:8]}-{time[8:]}-7000-8000-{0:012x}"
 
 
 def is_id(text: str) -> bool:

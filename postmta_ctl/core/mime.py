@@ -104,15 +104,21 @@ def _date(second: datetime, _offset: timedelta | None) -> str:
 
 def size_estimate(content: Content) -> int:
     """About how many octets the message will have, rather too many than too few."""
-    bodies = [len(body.encode()) for body in (content.text, content.html) if body is not None]
+    bodies = [_octets(body) for body in (content.text, content.html) if body is not None]
     files = [len(attachment.data) for attachment in content.attachments]
     encoded = sum(int(octets * _ENCODED_BODY_RATIO) + _PART_OVERHEAD for octets in bodies + files)
     return encoded + sum(len(name) + len(value) + 8 for name, value in content.headers.items())
 
 
+def _octets(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def crlf(text: str) -> str:
     """The text with CRLF for every line end (RFC 2046 §4.1.1)."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\n", "\r\n")
 
 
 def _customers(draft: Draft) -> Iterator[tuple[str, str]]:
