@@ -54,8 +54,8 @@ class Groups(Generic[Item, Result]):
 
     async def drain(self) -> None:
         """Wait until nothing is waiting."""
-        if self._workers:
-            await asyncio.wait(self._workers)
+        if busy := [one for one in self._workers if not one.done()]:
+            await asyncio.wait(busy)
 
     async def _work_off(self, work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
         size = self._share(len(self._waiting))
