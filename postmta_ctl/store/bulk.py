@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 Row = tuple[Any, ...]
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
-_LARGEST = 64
+_LARGEST = 256
 """Rows of one statement. They go by powers of two, so that there are few statements to prepare."""
 
 
