@@ -1,6 +1,7 @@
 """One step of the node: what it changes in the spool and what it logs, written together at its end.
 
-So a message and the records about it are both there after a crash, or neither.
+So a message and the records about it are both there after a crash, or neither; what the local logs lack then is made up
+for at the next start.
 """
 
 from __future__ import annotations
@@ -57,9 +58,12 @@ class Journal:
             What is new in the spool and yet to be queued: messages, and those that carry records to the hooks.
         """
         carriers = [mail for record in self._records for mail in self._loggers.hook_mails(record)]
+        lines = self._loggers.local_lines(self._records)
         with self._spool.transaction():
             self._write(carriers)
-        self._loggers.write_local(self._records, now)
+            if self._records:
+                self._spool.keep_lines(lines)
+        self._loggers.write_local(lines, now)
         return [*(mail for mail, _ in self._added.values()), *carriers]
 
     def _write(self, carriers: list[Mail]) -> None:

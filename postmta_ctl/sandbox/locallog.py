@@ -43,6 +43,14 @@ class LocalLog:
         if self._segment is not None:
             self._segment.flush()
 
+    def newest(self) -> set[bytes]:
+        """The lines of the newest segment, as far as they are whole."""
+        segments = sorted(self.directory.glob(f"*{self._suffix}"))
+        if not segments:
+            return set()
+        with segments[-1].open("rb") as file:
+            return set(zstandard.ZstdDecompressor().stream_reader(file).read().splitlines(keepends=True))
+
     def rotate(self, now: int) -> None:
         """Close the segment when its time or its size is used up."""
         segment = self._segment

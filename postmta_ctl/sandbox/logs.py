@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,22 @@ class Loggers:
                 found[field.name] = field.value
         return found
 
-    def write_local(self, records: Iterable[LogRecord], now: int) -> None:
-        """Append records to the local logs."""
-        records = list(records)
-        for output, log in self._local:
-            log.write((line_of(output, record) for record in records if output.takes(record.type)), now)
+    def local_lines(self, records: Sequence[LogRecord]) -> list[list[bytes]]:
+        """What each of the local logs says of records."""
+        return [
+            [line_of(output, record) for record in records if output.takes(record.type)] for output, _ in self._local
+        ]
+
+    def write_local(self, lines: Sequence[Sequence[bytes]], now: int) -> None:
+        """Append lines to the local logs, to each its own."""
+        for (_, log), own in zip(self._local, lines, strict=True):
+            log.write(own, now)
+
+    def make_up(self, last_lines: Callable[[int], list[bytes]], now: int) -> None:
+        """Append what the local logs miss of the last lines for them: the process died before it wrote them."""
+        for number, (_, log) in enumerate(self._local):
+            there = log.newest()
+            log.write([line for line in last_lines(number) if line not in there], now)
 
     def hook_mails(self, record: LogRecord) -> list[Mail]:
         """The messages that carry a record to the hooks, as far as the policy wants it carried.

@@ -65,6 +65,7 @@ class Node:
             ids=self.ids,
             clock=self.clock,
         )
+        self.loggers.make_up(self.spool.last_lines, self.now())
         self.queues = Queues(lambda: self.vm, lambda: self.runtime.epoch)
         self.ready = ReadyQueues(lambda: self.vm, lambda: self.runtime.epoch)
         self.faults = Faults()
@@ -193,6 +194,7 @@ class Node:
         """Close logs, spool and the log hooks' connections."""
         self._transport.close()
         self.loggers.close()
+        self.spool.keep_lines([])
         self.spool.close()
 
 

@@ -1,5 +1,8 @@
 """The spool: messages, records that wait for their hook, and reports still to come, in one SQLite file.
 
+It also keeps the last lines for the local logs: those are files of their own, and lack the lines when the process dies
+after the transaction and before it has written them.
+
 What a transaction held survives the death of the process, not a power failure (write-ahead log, ``synchronous =
 NORMAL``); KumoMTA's own default is the same. Suspensions and bounce rules are not kept, as in KumoMTA.
 """
@@ -7,7 +10,7 @@ NORMAL``); KumoMTA's own default is the same. Suspensions and bounce rules are n
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ CREATE TABLE IF NOT EXISTS message (
   queue TEXT NOT NULL, due INTEGER NOT NULL, num_attempts INTEGER NOT NULL, contacts INTEGER NOT NULL,
   scheduling BLOB, headers BLOB NOT NULL, record_type TEXT
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_line (log INTEGER NOT NULL, line BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS report (id TEXT PRIMARY KEY, due INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -151,6 +155,18 @@ class Spool:
         """All reports still to come in."""
         rows = self._db.execute("SELECT body FROM report ORDER BY due").fetchall()
         return [msgspec.json.decode(body, type=Report) for (body,) in rows]
+
+    def keep_lines(self, lines: Sequence[Sequence[bytes]]) -> None:
+        """Keep the lines that are about to be appended to each local log, in the place of those before them."""
+        self._db.execute("DELETE FROM last_line")
+        self._db.executemany(
+            "INSERT INTO last_line VALUES (?,?)", ((log, line) for log, own in enumerate(lines) for line in own)
+        )
+
+    def last_lines(self, log: int) -> list[bytes]:
+        """The last lines for a local log: it has all of them, the first of them, or none."""
+        rows = self._db.execute("SELECT line FROM last_line WHERE log=? ORDER BY rowid", (log,))
+        return [bytes(line) for (line,) in rows]
 
     def close(self) -> None:
         """Close the file."""

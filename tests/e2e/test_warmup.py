@@ -45,8 +45,10 @@ def ticket(installation: Installation, name: str) -> dict[str, Any] | None:
     return found
 
 
-def wait_until_used(installation: Installation, address: str, prefix: str) -> Counter[str]:
-    """Send one message after another until one leaves from the address; how many left from each, one of them from it.
+def wait_until_used(
+    installation: Installation, addresses: set[str], prefix: str, domain: str = "dest.test"
+) -> Counter[str]:
+    """Send one message after another until one leaves from one of these addresses; how many left from each address.
 
     The ticket lies on the node before the node is told to read it, and a queue that looked at its pool in the second
     before looks again at the next bump of the epoch only, five seconds later: until then all leaves by the others.
@@ -54,10 +56,10 @@ def wait_until_used(installation: Installation, address: str, prefix: str) -> Co
     left_from = Counter[str]()
 
     def is_used() -> bool:
-        left_from.update(send(installation, f"{prefix}-{left_from.total()}-", 1))
-        return left_from[address] > 0
+        left_from.update(send(installation, f"{prefix}-{left_from.total()}-", 1, domain))
+        return not addresses.isdisjoint(left_from)
 
-    wait_for(is_used, f"mail from {address}", 30)
+    wait_for(is_used, f"mail from {addresses}", 30)
     return left_from
 
 
@@ -72,7 +74,7 @@ def send(installation: Installation, prefix: str, count: int, domain: str = "des
 
 def test_no_more_than_the_allowance_leaves_by_it_and_the_rest_by_the_other(installation: Installation) -> None:
     with warming(installation, "new1", "127.0.0.9") as vmta_id:
-        first = wait_until_used(installation, "127.0.0.9", "warm")
+        first = wait_until_used(installation, {"127.0.0.9"}, "warm")
         first += (half := send(installation, "warm-a", 14))
         assert 6 <= half["127.0.0.9"] <= 8, "the round robin gives it a half"
         left = ALLOWANCE - first["127.0.0.9"]
@@ -86,7 +88,7 @@ def test_no_more_than_the_allowance_leaves_by_it_and_the_rest_by_the_other(insta
         again = wait_for(lambda: newer(installation, "new1", before["serial"]), "another ticket", 90)
         assert again["size"] == left
 
-        rest = wait_until_used(installation, "127.0.0.9", "again")
+        rest = wait_until_used(installation, {"127.0.0.9"}, "again")
         rest += send(installation, "warm-c", 3 * ALLOWANCE) + send(installation, "warm-d", 10, "elsewhere.test")
         assert rest["127.0.0.9"] == left
         assert set(rest) == {"127.0.0.9", FIRST_VMTA}
@@ -104,5 +106,5 @@ def newer(installation: Installation, name: str, serial: int) -> dict[str, Any] 
 
 def test_a_provider_gets_its_share_only(installation: Installation) -> None:
     with warming(installation, "new2", "127.0.0.10", provider_shares={"other": 0.2}):
-        sent = wait_until_used(installation, "127.0.0.10", "share") + send(installation, "share", 20)
+        sent = wait_until_used(installation, {"127.0.0.10"}, "share") + send(installation, "share", 20)
         assert sent["127.0.0.10"] == 4, "a fifth of the allowance, rounded up"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
+from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.sandbox.engine import Engine, StartEngine
-from tests.sandbox.fleet import PolicyFolder, make_model
+from postmta_ctl.sandbox.inject import Injection
+from postmta_ctl.sandbox.jsonbody import decode
+from postmta_ctl.sandbox.requests import InjectV1Request
+from tests.sandbox.engine import CALLER, Engine, StartEngine
+from tests.sandbox.fleet import PolicyFolder, injection, make_model
 from tests.sandbox.ingestion import Ingestion
 from tests.sandbox.process import SandboxProcess, StartSandbox, start_and_fail
 
@@ -90,6 +97,27 @@ def test_a_report_on_its_way_outlives_a_restart(start_engine: StartEngine) -> No
     third = start_engine(clock=first.clock)
     third.advance(60)
     assert third.records == []
+
+
+@pytest.mark.parametrize("has_written", [False, True])
+def test_the_local_log_has_what_the_spool_has_when_the_process_dies_between_them(
+    start_engine: StartEngine, tmp_path: Path, has_written: bool
+) -> None:
+    first = start_engine()
+    first.is_hook_open = False
+    first.inject("ok@example.org", tenant="bolt")
+    request = injection("bounce@example.org", tenant="bolt")
+    mail = Injection(first.node, decode(json.dumps(request).encode(), InjectV1Request), CALLER)
+    logs_before = shutil.copytree(first.node.options.logs, tmp_path / "before")
+    mail.step()
+    # Not closed: what a process leaves that is killed.
+    spool = shutil.copytree(first.node.options.spool, tmp_path / "spool")
+    logs_after = shutil.copytree(first.node.options.logs, tmp_path / "after")
+    first.clock.advance(1)
+    second = start_engine(clock=first.clock, spool_dir=spool, log_dir=logs_after if has_written else logs_before)
+    second.run()
+    logged = [record["type"] for record in second.logged() if record["reception_protocol"] == "HTTP"]
+    assert logged == ["Reception", "Delivery", "Reception", "Bounce"]
 
 
 def test_two_processes_cannot_share_a_spool(sandbox: SandboxProcess) -> None:
