@@ -28,6 +28,7 @@ from bench.instant_node import instant_node
 from bench.load import Task, load
 from bench.rows import Measure, Row, Sample, add
 from bench.servers import ENVIRONMENT, cpu_seconds, request
+from postmta_ctl.core import kept_content
 from postmta_ctl.core.inject import InjectItem, pack
 from postmta_ctl.core.mime import Content
 from tests.e2e.installation import Installation, installed
@@ -169,7 +170,7 @@ def _content(here: Installation) -> Content:
         query = "SELECT content FROM message_contents WHERE message_id = ?"
         (raw,) = database.execute(query, (message["id"],)).fetchone()
     _wait_until_quiet(here.service.pid)
-    return msgspec.msgpack.decode(raw, type=Content)
+    return kept_content.read(raw).opened()
 
 
 @contextmanager

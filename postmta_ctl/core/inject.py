@@ -13,14 +13,16 @@ travels alone; and failures come back by address, so no address is in a request 
 from __future__ import annotations
 
 import base64
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from postmta_ctl.core.attachments import Attachment
+from postmta_ctl.core.kept_content import KeptContent, split, values_of, variables
 
 TRACE_HEADERS: dict[str, Any] = {
     # Given as a whole: where the object is given, what it leaves out is not what the absent object would mean.
@@ -30,6 +32,7 @@ TRACE_HEADERS: dict[str, Any] = {
     "include_meta_names": ["x_rid", "tenant"],
 }
 
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _WORTH_SHARING = 64 * 1024
 """Octets that must be saved before a message with several recipients gets requests of its own."""
@@ -59,11 +62,19 @@ class InjectItem(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Id of the message, not the Message-ID field: recipients of the same message share its content."""
     envelope_sender: str
     """Of the request; the node's policy gives each recipient a VERP address instead."""
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = {}
     text: str | None = None
     html: str | None = None
+    kept: KeptContent | None = None
+    """Header fields and bodies as they were kept, in the place of the three above; without attachments."""
     metadata: Mapping[str, str | int] = {}
     attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def kept_values(self) -> bytes:
+        """The values that were kept."""
+        assert self.kept is not None
+        return self.kept.values
 
     @property
     def shape(self) -> InjectShape:
@@ -97,9 +108,22 @@ def packed(
     items: Iterable[InjectItem], *, max_recipients: int = 100, max_bytes: int = 1_000_000
 ) -> Iterator[InjectCall]:
     """The same, one request after another: what was sent need not be kept while the next one is made."""
-    for group in _groups(map(_filled, items)):
-        for distinct in _rounds(group):
-            yield from _calls(distinct, max_recipients, max_bytes)
+    looked_at: list[_Filled] = []
+    as_kept: dict[_KeptShape, list[InjectItem]] = {}
+    for item in items:
+        if (kept := item.kept) is None:
+            looked_at.append(_filled(item))
+        else:
+            shape = item.envelope_sender, kept.header_names, kept.has_text, kept.has_html
+            as_kept.setdefault(shape, []).append(item)
+    for frame, parts in itertools.chain(_requests(looked_at), _kept_requests(as_kept)):
+        yield from _calls(frame, parts, max_recipients, max_bytes)
+
+
+_KeptShape = tuple[str, str, bool, bool]
+"""What ``InjectShape`` says."""
+_Parts = Iterator[tuple[InjectItem, bytes]]
+"""Items and their part of the request."""
 
 
 class _Filled(NamedTuple):
@@ -112,13 +136,14 @@ class _Filled(NamedTuple):
 
 def _filled(item: InjectItem) -> _Filled:
     shape = item.shape
-    return _Filled(item, shape, _values(item, shape.header_names))
+    return _Filled(item, shape, values_of(shape.header_names, item.headers, item.text, item.html))
 
 
 def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ()) -> dict[str, Any]:
     """The ``content`` object of a request: a variable wherever a message has a value."""
+    names = variables(len(shape.header_names))
     content: dict[str, Any] = {
-        "headers": {name: f"{{{{h{index}}}}}" for index, name in enumerate(shape.header_names)},
+        "headers": {header: f"{{{{{name}}}}}" for header, name in zip(shape.header_names, names, strict=True)},
     }
     if shape.has_text:
         content["text_body"] = "{{text}}"
@@ -129,24 +154,14 @@ def content_template(shape: InjectShape, attachments: Sequence[Attachment] = ())
     return content
 
 
-def values_of(item: InjectItem) -> dict[str, str]:
-    """The values of the template's variables for one recipient."""
-    return _values(item, sorted(item.headers))
-
-
-def _values(item: InjectItem, names: Sequence[str]) -> dict[str, str]:
-    values = dict(zip(_variables(len(names)), map(item.headers.__getitem__, names), strict=True))
-    if item.text is not None:
-        values["text"] = item.text
-    if item.html is not None:
-        values["html"] = item.html
-    return values
-
-
-@cache
-def _variables(count: int) -> tuple[str, ...]:
-    """Names of the variables that stand for header fields; a message has some sixty at most."""
-    return tuple(f"h{index}" for index in range(count))
+def _requests(filled: Iterable[_Filled]) -> Iterator[tuple[bytes, _Parts]]:
+    """The frame of requests, with what each of its items adds."""
+    for group in _groups(filled):
+        for distinct in _rounds(group, lambda one: one.item.address):
+            common = _common(distinct)
+            own = distinct[0].values.keys() - common.keys() if common else None
+            frame = _frame(distinct[0].shape, common, distinct[0].item.attachments)
+            yield frame, ((one.item, _own_part(one, own)) for one in distinct)
 
 
 def _groups(filled: Iterable[_Filled]) -> Iterator[list[_Filled]]:
@@ -166,58 +181,103 @@ def _is_worth_sharing(group: Sequence[_Filled]) -> bool:
     return len(group) > 1 and _octets(_common(group)) * (len(group) - 1) >= _WORTH_SHARING
 
 
-def _rounds(group: Iterable[_Filled]) -> Iterable[list[_Filled]]:
+def _kept_requests(as_kept: Mapping[_KeptShape, list[InjectItem]]) -> Iterator[tuple[bytes, _Parts]]:
+    """The same for items whose values nobody looks at."""
+    for (sender, header_names, has_text, has_html), items in as_kept.items():
+        shape = _shape(sender, split(header_names), has_text, has_html)
+        for group, shared in _kept_groups(items):
+            for distinct in _rounds(group, lambda one: one.address):
+                yield _frame(shape, shared), ((one, _kept_part(one, is_shared=bool(shared))) for one in distinct)
+
+
+def _kept_groups(items: list[InjectItem]) -> Iterator[tuple[list[InjectItem], msgspec.Raw | dict[str, str]]]:
+    """Items as they may share requests, and values sent once for them: recipients of a message have the same."""
+    if len({one.message_id for one in items}) == len(items):
+        yield items, {}
+        return
+    by_message: dict[str, list[InjectItem]] = {}
+    for one in items:
+        by_message.setdefault(one.message_id, []).append(one)
+    mixed: list[InjectItem] = []
+    for group in by_message.values():
+        values = group[0].kept_values
+        if len(group) > 1 and len(values) * (len(group) - 1) >= _WORTH_SHARING:
+            yield group, msgspec.Raw(values)
+        else:
+            mixed += group
+    if mixed:
+        yield mixed, {}
+
+
+def _rounds(group: list[T], address_of: Callable[[T], str]) -> Iterable[list[T]]:
     """Split so that no address is twice in one list: the n-th item of an address goes to the n-th list."""
-    rounds: dict[int, list[_Filled]] = {}
+    if len(set(map(address_of, group))) == len(group):
+        return [group]
+    rounds: dict[int, list[T]] = {}
     seen: Counter[str] = Counter()
     for one in group:
-        address = one.item.address
+        address = address_of(one)
         rounds.setdefault(seen[address], []).append(one)
         seen[address] += 1
     return rounds.values()
 
 
-def _calls(group: list[_Filled], max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
-    common = _common(group)
-    frame = _frame(group[0], common)
-    own = group[0].values.keys() - common.keys() if common else None
-    part: list[bytes] = []
+def _calls(frame: bytes, parts: _Parts, max_recipients: int, max_bytes: int) -> Iterator[InjectCall]:
+    taken: list[bytes] = []
     rids: dict[str, str] = {}
     size = 0
-    for one in group:
-        recipient = _recipient(one, own)
-        full = len(part) == max_recipients or len(frame) + size + len(recipient) + _JOINT > max_bytes
-        if part and full:
-            yield InjectCall(_body(frame, part), rids)
-            part, rids, size = [], {}, 0
-        part.append(recipient)
-        rids[one.item.address] = one.item.rid
-        size += len(recipient) + 1
-    yield InjectCall(_body(frame, part), rids)
+    for item, part in parts:
+        full = len(taken) == max_recipients or len(frame) + size + len(part) + _JOINT > max_bytes
+        if taken and full:
+            yield InjectCall(_body(frame, taken), rids)
+            taken, rids, size = [], {}, 0
+        taken.append(part)
+        rids[item.address] = item.rid
+        size += len(part) + 1
+    yield InjectCall(_body(frame, taken), rids)
 
 
-def _body(frame: bytes, part: Sequence[bytes]) -> bytes:
-    return frame[:-1] + b',"recipients":[' + b",".join(part) + b"]}"
+def _body(frame: bytes, parts: Sequence[bytes]) -> bytes:
+    return frame[:-1] + b',"recipients":[' + b",".join(parts) + b"]}"
 
 
-def _frame(one: _Filled, common: Mapping[str, str]) -> bytes:
+def _frame(
+    shape: InjectShape, shared: Mapping[str, str] | msgspec.Raw, attachments: Sequence[Attachment] = ()
+) -> bytes:
     return _encode(
         {
-            "envelope_sender": one.item.envelope_sender,
-            "content": content_template(one.shape, one.item.attachments),
-            "substitutions": common,
+            "envelope_sender": shape.envelope_sender,
+            "content": content_template(shape, attachments),
+            "substitutions": shared,
             "template_dialect": "Jinja",
             "trace_headers": TRACE_HEADERS,
         }
     )
 
 
-def _recipient(one: _Filled, own: Iterable[str] | None) -> bytes:
-    """Its part of the request, with the values that are its own; None: all."""
-    values, item = one.values, one.item
-    metadata = {"rid": item.rid} | {name: value for name, value in item.metadata.items() if value != ""}
-    substitutions = values if own is None else {name: values[name] for name in own}
-    return _encode({"email": item.address, "substitutions": substitutions, "metadata": metadata})
+class _Recipient(msgspec.Struct, gc=False):
+    """Of a request, with the values that are its own."""
+
+    email: str
+    substitutions: dict[str, str] | msgspec.Raw
+    metadata: dict[str, str | int]
+
+
+def _own_part(one: _Filled, own: Iterable[str] | None) -> bytes:
+    """Its part of the request, with these of its values; None: all."""
+    substitutions = one.values if own is None else {name: one.values[name] for name in own}
+    return _encode(_Recipient(one.item.address, substitutions, _metadata(one.item)))
+
+
+def _kept_part(item: InjectItem, *, is_shared: bool) -> bytes:
+    return _encode(_Recipient(item.address, {} if is_shared else msgspec.Raw(item.kept_values), _metadata(item)))
+
+
+def _metadata(item: InjectItem) -> dict[str, str | int]:
+    metadata = {"rid": item.rid, **item.metadata}
+    if "" in metadata.values():
+        return {name: value for name, value in metadata.items() if value != ""}
+    return metadata
 
 
 def _common(group: Sequence[_Filled]) -> dict[str, str]:

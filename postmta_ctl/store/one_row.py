@@ -12,18 +12,24 @@ from sqlalchemy import BigInteger, ColumnElement, Float, Select, Text, cast, fun
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
-async def one_row(connection: AsyncConnection, query: Select[Any]) -> str:
-    """The rows of a query as a JSON array of arrays, in the query's order.
+class OneRow:
+    """A query whose rows come as a JSON array of arrays, in the query's order. It is put together once.
 
-    Truth values are numbers on SQLite; octets cannot be among the columns.
+    Args:
+        query: What to read, with ``bindparam`` for what changes. Truth values are numbers on SQLite; octets cannot be
+            among the columns.
     """
-    rows = query.subquery("rows")
-    if connection.dialect.name == "sqlite":
-        whole: ColumnElement[str] = func.json_group_array(func.json_array(*rows.c), type_=Text)
-    else:
-        whole = cast(func.json_agg(func.json_build_array(*rows.c)), Text)
-    found: str | None = await connection.scalar(select(whole))
-    return found or "[]"  # PostgreSQL's aggregate of no rows is null
+
+    def __init__(self, query: Select[Any]) -> None:
+        rows = query.subquery("rows")
+        self._sqlite = select(func.json_group_array(func.json_array(*rows.c), type_=Text))
+        self._postgresql = select(cast(func.json_agg(func.json_build_array(*rows.c)), Text))
+
+    async def read(self, connection: AsyncConnection, parameters: dict[str, Any]) -> str:
+        """The rows."""
+        statement = self._sqlite if connection.dialect.name == "sqlite" else self._postgresql
+        found: str | None = await connection.scalar(statement, parameters)
+        return found or "[]"  # PostgreSQL's aggregate of no rows is null
 
 
 def seconds(moment: ColumnElement[Any]) -> ColumnElement[float]:

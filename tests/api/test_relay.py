@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select, update
 
 from postmta_ctl.clients.kumod import NodeAddress, NodeTimeout
+from postmta_ctl.core import kept_content
 from postmta_ctl.errors import NodeUnreachable
 from postmta_ctl.features.ingest.service import ingest
 from postmta_ctl.features.messages.lease_queries import lease
 from postmta_ctl.features.messages.relay import RECORD_WAIT, relay
 from postmta_ctl.features.messages.relay_queries import settle_later
 from postmta_ctl.recent import Recent
-from postmta_ctl.store.tables import nodes, outbox, recipients
+from postmta_ctl.store.tables import message_contents, nodes, outbox, recipients
 from tests.api.test_rollups import check
 
 MAIL = {"from": "ann@acme.test", "to": ["bob@example.org"], "subject": "Hello", "text": "Hi"}
@@ -114,6 +116,23 @@ async def test_messages_with_attachments_travel_alone(client: Any, acme: Any, re
     await relay(relaying)
     shapes = sorted((len(one["recipients"]), "attachments" in one["content"]) for one in node.requests)
     assert shapes == [(1, False), (1, True), (2, True)]
+
+
+async def test_what_an_earlier_version_took_in_is_sent(
+    client: Any, acme: Any, relaying: Any, node: FakeNode, db: Any
+) -> None:
+    await send(client, acme, subject="earlier", to=["ann@example.org"])
+    await send(client, acme, subject="later")
+    async with db.transaction() as connection:
+        rows = (await connection.execute(select(message_contents).order_by(message_contents.c.message_id))).all()
+        content = msgspec.msgpack.encode(kept_content.read(rows[0].content).opened())
+        these = message_contents.c.message_id == rows[0].message_id
+        await connection.execute(update(message_contents).where(these).values(content=content))
+    await relay(relaying)
+    (request,) = node.requests
+    subject = request["content"]["headers"]["Subject"].strip("{}")
+    assert [one["substitutions"][subject] for one in request["recipients"]] == ["earlier", "later"]
+    assert [one["substitutions"]["text"] for one in request["recipients"]] == ["Hi", "Hi"]
 
 
 async def test_a_pinned_message_names_its_vmta(client: Any, acme: Any, relaying: Any, node: FakeNode) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 from sqlalchemy import select
 
+from postmta_ctl.core import kept_content
 from postmta_ctl.core.mime import Content
 from postmta_ctl.store.tables import message_contents
 
@@ -30,7 +30,7 @@ async def send(client: Any, auth: Any, **fields: Any) -> Any:
 async def contents(db: Any) -> list[Content]:
     async with db.reading() as connection:
         rows = (await connection.scalars(select(message_contents.c.content))).all()
-    return [msgspec.msgpack.decode(row, type=Content) for row in rows]
+    return [kept_content.read(row).opened() for row in rows]
 
 
 async def test_a_template_is_kept_in_versions(client: Any, acme: Any) -> None:

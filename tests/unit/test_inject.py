@@ -4,12 +4,15 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postmta_ctl.core.attachments import Attachment
 from postmta_ctl.core.inject import InjectCall, InjectItem, pack
+from postmta_ctl.core.kept_content import kept
+from postmta_ctl.core.mime import Content
 
 
 def item(rid: str, **changes: Any) -> InjectItem:
@@ -22,6 +25,12 @@ def item(rid: str, **changes: Any) -> InjectItem:
         "text": f"Hello {rid}",
     }
     return InjectItem(**fields | changes)
+
+
+def as_kept(one: InjectItem) -> InjectItem:
+    """The same, with a content that nobody looks at."""
+    content = Content(headers=dict(one.headers), text=one.text, html=one.html)
+    return msgspec.structs.replace(one, headers={}, text=None, html=None, kept=kept(content))
 
 
 def body(call: InjectCall) -> Any:
@@ -160,35 +169,66 @@ def test_a_long_message_to_many_is_sent_once_and_not_once_for_each() -> None:
     assert "r1" not in others.recipients.values()
 
 
+def test_kept_messages_of_one_shape_share_a_request() -> None:
+    first, second = pack([as_kept(item("r1")), as_kept(item("r2")), as_kept(item("r3", html="<p>"))])
+
+    assert body(first)["content"] == {"headers": {"From": "{{h0}}", "Subject": "{{h1}}"}, "text_body": "{{text}}"}
+    assert rendered(first)["r2"]["headers"] == {"From": "a@example.com", "Subject": "for r2"}
+    assert list(first.recipients.values()) == ["r1", "r2"]
+    assert list(second.recipients.values()) == ["r3"]
+
+
+def test_a_long_kept_message_to_many_is_sent_once_beside_others_of_its_shape() -> None:
+    same = {"message_id": "m", "headers": {"From": "a@example.com", "Subject": "x"}, "text": "x" * 50_000}
+
+    call, others = pack([as_kept(item("r0")), *(as_kept(item(f"r{n}", **same)) for n in range(1, 51))])
+
+    assert len(call.recipients) == 50
+    assert len(call.body) < 60_000
+    assert rendered(call)["r50"]["text"] == "x" * 50_000
+    assert list(others.recipients.values()) == ["r0"]
+
+
+def test_a_kept_message_goes_to_the_same_address_in_requests_of_its_own() -> None:
+    calls = pack([as_kept(item(f"r{n}", address="ann@example.org")) for n in range(3)] + [as_kept(item("s"))])
+
+    assert [list(call.recipients.values()) for call in calls] == [["r0", "s"], ["r1"], ["r2"]]
+
+
 def test_nothing_makes_no_request() -> None:
     assert pack([]) == []
 
 
 WORD = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+LONG = st.builds(lambda word: word * 4000, WORD)
 ITEMS = st.lists(
     st.builds(
-        lambda number, address, message, headers, text, html: (address, f"m{message}", headers, text, html),
-        st.integers(),
+        lambda address, message, headers, text, html, is_kept: (address, f"m{message}", headers, text, html, is_kept),
         st.sampled_from([f"u{n}@example.org" for n in range(5)]),
         st.integers(0, 3),
         st.dictionaries(st.sampled_from(["From", "Subject", "X-A", "x_a"]), WORD),
-        WORD,
+        WORD | LONG,
         st.none() | WORD,
+        st.booleans(),
     ),
     max_size=20,
 )
 
 
-@given(ITEMS, st.integers(1, 5), st.integers(500, 3000))
+@given(ITEMS, st.integers(1, 5), st.integers(1, 5), st.integers(500, 3000))
 def test_every_item_is_in_exactly_one_request_and_arrives_as_given(
-    drawn: list[tuple[str, str, dict[str, str], str, str | None]], max_recipients: int, max_bytes: int
+    drawn: list[tuple[str, str, dict[str, str], str, str | None, bool]], times: int, max_recipients: int, max_bytes: int
 ) -> None:
-    items = [
-        item(f"r{n}", address=address, message_id=message, headers=headers, text=text, html=html)
-        for n, (address, message, headers, text, html) in enumerate(drawn)
-    ]
+    items, given_items = [], []
+    for n, (address, message, headers, text, html, is_kept) in enumerate(drawn):
+        for time in range(times):
+            # What is kept is the same for all recipients of a message.
+            message_id = f"kept {n}" if is_kept else message
+            one = item(f"r{n}.{time}", address=address, message_id=message_id, headers=headers, text=text, html=html)
+            items.append(one)
+            given_items.append(as_kept(one) if is_kept else one)
 
-    calls = pack(items, max_recipients=max_recipients, max_bytes=max_bytes)
+    calls = pack(given_items, max_recipients=max_recipients, max_bytes=max_bytes)
 
     assert sorted(rid for call in calls for rid in call.recipients.values()) == sorted(i.rid for i in items)
     assert all(len(call.recipients) == 1 or len(call.body) <= max_bytes for call in calls)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.addresses import parse_mailbox
-from postmta_ctl.core.mime import Content
+from postmta_ctl.core.kept_content import KeptContent, kept
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
@@ -74,7 +74,7 @@ async def explain(
     )
 
 
-def _notes(content: Content | None, gone: datetime | None) -> list[str]:
+def _notes(content: KeptContent | None, gone: datetime | None) -> list[str]:
     notes = [*NOTES]
     if content is None:
         notes.append("its content was never here: signatures are of a sample")
@@ -97,7 +97,7 @@ async def from_command_line(system: System, message_id: str) -> PastExplanation:
 
 
 async def _recipient(
-    system: System, principal: Principal, row: Any, one: Any, content: Content | None, happened: list[Happened]
+    system: System, principal: Principal, row: Any, one: Any, content: KeptContent | None, happened: list[Happened]
 ) -> PastRecipient:
     release: OfRelease | None = None
     decided: Decision | None = None
@@ -119,7 +119,7 @@ async def _recipient(
 
 
 async def _decided(
-    system: System, principal: Principal, row: Any, one: Any, content: Content | None
+    system: System, principal: Principal, row: Any, one: Any, content: KeptContent | None
 ) -> tuple[OfRelease, Decision]:
     if one.release is None:
         raise NotFound(f"No node has had it yet: it is {one.status}, and no release is known of it.")
@@ -129,10 +129,9 @@ async def _decided(
             raise NotFound(f"Release {one.release} took it in, and is not known here any more.")
         bundle = await part_of_release(connection, release.number, row.domain)
         info = await of_release(connection, release)
-        item_content = (
-            content or sample(row.sender, one.address, tag=None, vmta=None, pool=None, now=row.created_at).content
-        )
-        leased = await _leased(connection, principal, row, one, item_content)
+        if content is None:
+            content = kept(sample(row.sender, one.address, tag=None, vmta=None, pool=None, now=row.created_at).content)
+        leased = await _leased(connection, principal, row, one, content)
         listed = parse_mailbox(one.address).dedupe_key if one.status == "suppressed" else None
         live = await surroundings.live_files(connection, principal.organization, system.now(), listed)
         around = await surroundings.look_around(connection, principal.organization_id, one.address, system.now())
@@ -145,7 +144,9 @@ async def _decided(
     return info, found
 
 
-async def _leased(connection: AsyncConnection, principal: Principal, row: Any, one: Any, content: Content) -> Leased:
+async def _leased(
+    connection: AsyncConnection, principal: Principal, row: Any, one: Any, content: KeptContent
+) -> Leased:
     """The recipient as the relay had it."""
     domain = await domains.by_name(connection, principal.organization_id, row.domain)
     return Leased(

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.core.mime import Content
+from postmta_ctl.core import kept_content
+from postmta_ctl.core.kept_content import KeptContent
 from postmta_ctl.store.tables import domains, message_contents, messages, organizations, recipients, rollup_attempts
-
-_decode = msgspec.msgpack.Decoder(Content).decode
 
 
 async def organization_by_slug(connection: AsyncConnection, slug: str) -> str | None:
@@ -54,11 +52,11 @@ async def attempts(
     return found
 
 
-async def content_of(connection: AsyncConnection, message_id: str) -> Content | None:
+async def content_of(connection: AsyncConnection, message_id: str) -> KeptContent | None:
     """What a message was composed of; None where it came by SMTP, and only its node had it."""
     query = select(message_contents.c.content).where(message_contents.c.message_id == message_id)
     packed = await connection.scalar(query)
-    return None if packed is None else _decode(packed)
+    return None if packed is None else kept_content.read(packed)
 
 
 async def some_recipients(

@@ -10,8 +10,9 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from postmta_ctl.core.mime import Content
+from postmta_ctl.core import kept_content
 from postmta_ctl.core.status import TERMINAL
+from postmta_ctl.store.among import one_of
 from postmta_ctl.store.tables import (
     cancellations,
     message_contents,
@@ -87,7 +88,7 @@ async def among(connection: AsyncConnection, recipient_ids: Collection[str]) -> 
     """Those of the recipients that are to be cancelled."""
     if not recipient_ids:
         return set()
-    query = select(cancellations.c.recipient_id).where(cancellations.c.recipient_id.in_(recipient_ids))
+    query = select(cancellations.c.recipient_id).where(one_of(connection, cancellations.c.recipient_id, recipient_ids))
     return set(await connection.scalars(query))
 
 
@@ -163,10 +164,10 @@ async def set_schedule(connection: AsyncConnection, message_id: str, scheduled_a
     stored = await connection.scalar(
         select(message_contents.c.content).where(message_contents.c.message_id == message_id)
     )
-    content = msgspec.msgpack.decode(stored or b"", type=Content)
+    content = kept_content.read(stored or b"").opened()
     dated = msgspec.structs.replace(content, headers=content.headers | {"Date": date})
     await connection.execute(
         update(message_contents)
         .where(message_contents.c.message_id == message_id)
-        .values(content=msgspec.msgpack.encode(dated))
+        .values(content=kept_content.keep(dated))
     )

@@ -140,10 +140,10 @@ def octets_of(held: Iterable[Leased]) -> Iterator[int]:
     known: set[str] = set()
     for one in held:
         content = one.content
-        octets = len(content.html or "") if one.track_opens or one.track_clicks else 0
+        octets = 0 if _goes_as_kept(one) else len(content.values)
         if one.message_id not in known:
             known.add(one.message_id)
-            octets += len(content.text or "") + len(content.html or "")
+            octets += len(content.values)
             if content.attachments:
                 octets += sum(len(file.data) for file in content.attachments)
         yield octets + _HEADERS
@@ -156,24 +156,37 @@ def may_be_there(one: Leased) -> bool:
 
 def relay_item(one: Leased, envelope_sender: str, links: Tracker) -> InjectItem:
     """One recipient as it is given to a node, with links of its own."""
-    html = one.content.html
-    if html is not None:
-        tracked = links.at(one.tracking_host)
-        html = tracked.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
-    return InjectItem(
+    item = InjectItem(
         rid=one.recipient_id,
         address=one.address,
         message_id=one.message_id,
         envelope_sender=envelope_sender,
-        headers=one.content.headers | (_unsubscription(links, one.recipient_id) if one.unsubscribe else {}),
-        text=one.content.text,
+        metadata={"tenant": one.tenant, "campaign": one.campaign or "", "attempt": one.generation},
+        kept=one.content if _goes_as_kept(one) else None,
+    )
+    return item if item.kept is not None else _opened(item, one, links)
+
+
+def _goes_as_kept(one: Leased) -> bool:
+    """Whether nothing of the message is the recipient's own."""
+    content = one.content
+    is_tracked = content.has_html and (one.track_opens or one.track_clicks)
+    return not (is_tracked or one.unsubscribe or content.attachments)
+
+
+def _opened(item: InjectItem, one: Leased, links: Tracker) -> InjectItem:
+    """The item with what is the recipient's own."""
+    content = one.content.opened()
+    html = content.html
+    if html is not None:
+        tracked = links.at(one.tracking_host)
+        html = tracked.instrument(html, one.recipient_id, opens=one.track_opens, clicks=one.track_clicks)
+    return msgspec.structs.replace(
+        item,
+        headers=content.headers | (_unsubscription(links, one.recipient_id) if one.unsubscribe else {}),
+        text=content.text,
         html=html,
-        attachments=one.content.attachments,
-        metadata={
-            "tenant": one.tenant,
-            "campaign": one.campaign or "",
-            "attempt": one.generation,
-        },
+        attachments=content.attachments,
     )
 
 

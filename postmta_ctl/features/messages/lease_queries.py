@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.names import tenant_name
-from postmta_ctl.core.mime import Content
+from postmta_ctl.core import kept_content
+from postmta_ctl.core.kept_content import KeptContent
 from postmta_ctl.store.among import one_of, select_among
-from postmta_ctl.store.one_row import one_row, seconds
+from postmta_ctl.store.one_row import OneRow, seconds
 from postmta_ctl.store.tables import domains, message_contents, messages, organizations, outbox, recipients
+
+NOTHING = KeptContent("", False, False, b"{}")
 
 
 class Leased(msgspec.Struct, array_like=True, gc=False, kw_only=True):
@@ -49,7 +52,7 @@ class Leased(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     """To about ten microseconds."""
     octets: int = 0
     """Of the content as it is stored."""
-    content: Content = Content(headers={})
+    content: KeptContent = NOTHING
 
     @property
     def tenant(self) -> str:
@@ -65,59 +68,8 @@ class Lease(NamedTuple):
     """Others may be due as well."""
 
 
-# SQLite's JSON has numbers for truth values, and moments come in seconds.
-_leased = msgspec.json.Decoder(list[Leased], strict=False).decode
-_content = msgspec.msgpack.Decoder(Content).decode
-
-
-async def lease(
-    connection: AsyncConnection,
-    now: datetime,
-    *,
-    limit: int,
-    lifetime: timedelta,
-    owner: str = "",
-    octets: int = 1 << 24,
-    choose: Callable[[str | None, str], str | None] | None = None,
-) -> Lease:
-    """Take due recipients, oldest first, with all that an injection needs.
-
-    A lease is a due time in the future, so it ends by itself. PostgreSQL passes over rows that another relay is
-    taking; SQLite has one writer anyway.
-
-    Args:
-        connection: The transaction.
-        now: When.
-        limit: How many at most.
-        lifetime: How long others leave them alone.
-        owner: Who has them meanwhile.
-        octets: Of stored content, after which no more are taken; the first is, whatever its size.
-        choose: Says which node each is for, given the one that may have it and the tenant. It is written down before
-            anything is sent, since what may be on a node must not be given to another one.
-    """
-    found = _leased(await one_row(connection, _candidates(now, limit)))
-    leased = _within(found, octets)
-    by_node: dict[str | None, list[str]] = {}
-    for one in leased:
-        if choose is not None:
-            one.node = choose(one.node, one.tenant)
-        by_node.setdefault(one.node, []).append(one.recipient_id)
-    for node, ids in by_node.items():
-        taken = {"due_at": now + lifetime, "attempts": outbox.c.attempts + 1, "owner": owner, "node": node}
-        await connection.execute(update(outbox).where(one_of(connection, outbox.c.recipient_id, ids)).values(taken))
-    await _read_contents(connection, leased)
-    return Lease(leased, may_be_more=len(found) == limit or len(leased) < len(found))
-
-
-async def move(connection: AsyncConnection, recipient_ids: Collection[str], node: str) -> None:
-    """Note that these are for another node now, since the one before is known not to have taken them."""
-    await connection.execute(
-        update(outbox).where(one_of(connection, outbox.c.recipient_id, recipient_ids)).values(node=node)
-    )
-
-
-def _candidates(now: datetime, limit: int) -> Select[Any]:
-    due = select(outbox).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(limit)
+def _due_ones() -> Select[Any]:
+    due = select(outbox).where(outbox.c.due_at <= bindparam("now")).order_by(outbox.c.due_at).limit(bindparam("most"))
     # Chosen before anything is joined to them, so that the index on due_at is what both engines begin with.
     chosen = due.with_for_update(skip_locked=True).subquery("due")
     return (
@@ -154,6 +106,59 @@ def _candidates(now: datetime, limit: int) -> Select[Any]:
     )
 
 
+_candidates = OneRow(_due_ones())
+
+
+# SQLite's JSON has numbers for truth values, and moments come in seconds.
+_leased = msgspec.json.Decoder(list[Leased], strict=False).decode
+
+
+async def lease(
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    limit: int,
+    lifetime: timedelta,
+    owner: str = "",
+    octets: int = 1 << 24,
+    choose: Callable[[str | None, str], str | None] | None = None,
+) -> Lease:
+    """Take due recipients, oldest first, with all that an injection needs.
+
+    A lease is a due time in the future, so it ends by itself. PostgreSQL passes over rows that another relay is
+    taking; SQLite has one writer anyway.
+
+    Args:
+        connection: The transaction.
+        now: When.
+        limit: How many at most.
+        lifetime: How long others leave them alone.
+        owner: Who has them meanwhile.
+        octets: Of stored content, after which no more are taken; the first is, whatever its size.
+        choose: Says which node each is for, given the one that may have it and the tenant. It is written down before
+            anything is sent, since what may be on a node must not be given to another one.
+    """
+    found = _leased(await _candidates.read(connection, {"now": now, "most": limit}))
+    leased = _within(found, octets)
+    by_node: dict[str | None, list[str]] = {}
+    for one in leased:
+        if choose is not None:
+            one.node = choose(one.node, one.tenant)
+        by_node.setdefault(one.node, []).append(one.recipient_id)
+    for node, ids in by_node.items():
+        taken = {"due_at": now + lifetime, "attempts": outbox.c.attempts + 1, "owner": owner, "node": node}
+        await connection.execute(update(outbox).where(one_of(connection, outbox.c.recipient_id, ids)).values(taken))
+    await _read_contents(connection, leased)
+    return Lease(leased, may_be_more=len(found) == limit or len(leased) < len(found))
+
+
+async def move(connection: AsyncConnection, recipient_ids: Collection[str], node: str) -> None:
+    """Note that these are for another node now, since the one before is known not to have taken them."""
+    await connection.execute(
+        update(outbox).where(one_of(connection, outbox.c.recipient_id, recipient_ids)).values(node=node)
+    )
+
+
 def _within(found: Iterable[Leased], octets: int) -> list[Leased]:
     """Those whose contents together are no longer than that, and the first; a message's content counts once."""
     chosen: list[Leased] = []
@@ -172,6 +177,8 @@ async def _read_contents(connection: AsyncConnection, leased: Iterable[Leased]) 
     waiting = {one.message_id for one in leased}
     if waiting:
         sql = "SELECT message_id, content FROM message_contents WHERE message_id {among}"
-        contents = {message_id: _content(raw) for message_id, raw in await select_among(connection, sql, waiting)}
+        contents = {
+            message_id: kept_content.read(raw) for message_id, raw in await select_among(connection, sql, waiting)
+        }
         for one in leased:
             one.content = contents[one.message_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 
 import msgspec
 
@@ -28,6 +29,7 @@ class Choice:
         self.by_name = {node.name: node for node in nodes}
         self._troubles, self._placements = troubles, placements
         self._given: Counter[str] = Counter()
+        self._possible = cache(self._possible_for)
 
     def choose(self, before: str | None, tenant: str) -> str | None:
         """The node for a recipient; None: none that its mail could leave from takes any.
@@ -62,7 +64,7 @@ class Choice:
             return outcome
         return msgspec.structs.replace(outcome, text=f"{self.why_none(tenant)}: {outcome.text}")
 
-    def _possible(self, tenant: str) -> list[NodeAddress]:
+    def _possible_for(self, tenant: str) -> list[NodeAddress]:
         allowed = self._placements.get(tenant)
         return [node for name, node in self.by_name.items() if allowed is None or name in allowed]
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.ids import first_id
+from postmta_ctl.core.kept_content import keep
 from postmta_ctl.core.log_events import domain_of
 from postmta_ctl.core.providers import OTHER, well_known
 from postmta_ctl.core.rollups import Fact
@@ -33,7 +34,6 @@ from postmta_ctl.store.types import to_micros
 
 _ID_DRIFT = timedelta(seconds=1)
 """An id may be a little later than its row: see ``core.ids``."""
-_content = msgspec.msgpack.Encoder()
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ _answers = Bulk(
 async def insert_messages(connection: AsyncConnection, stored: Sequence[Stored]) -> None:
     """Store messages: rows, contents and recipients, an outbox row for each that is sent to, tags and counts."""
     await _messages.add(connection, [_message_row(one) for one in stored])
-    await _contents.add(connection, [(one.message.id, _content.encode(one.message.content)) for one in stored])
+    await _contents.add(connection, [(one.message.id, keep(one.message.content)) for one in stored])
     await _recipients.add(connection, [row for one in stored for row in _recipient_rows(one)])
     await _outbox.add(connection, [row for one in stored for row in _outbox_rows(one.message)])
     await _tags.add(connection, [row for one in stored for row in _tag_rows(one)])

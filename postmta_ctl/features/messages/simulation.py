@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from postmta_ctl.core.inject import InjectItem
+from postmta_ctl.core.kept_content import kept
 from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
@@ -104,7 +105,7 @@ def item_of(
         generation=1,
         alone=False,
         accepted_at=message.created_at,
-        content=message.content,
+        content=kept(message.content),
     )
     return relay_item(leased, f"b@{system.settings.bounces}", tracker(system))
 
