@@ -304,6 +304,8 @@ class TestUnknown:
         rid = sent["recipients"][0]["id"]
         failure = "KumoMTA internal: QueueManager::insert failed during reception: no pool"
         await ingest(relaying, "mx1", record("Bounce", rid, failure))
+        async with db.reading() as connection:
+            assert (await connection.scalar(select(outbox.c.octets)) or 0) > 0
         await relay(relaying)
         assert len(node.taken) == 2
 

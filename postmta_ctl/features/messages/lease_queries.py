@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.compiler.names import tenant_name
@@ -15,7 +16,7 @@ from postmta_ctl.core import kept_content
 from postmta_ctl.core.kept_content import KeptContent
 from postmta_ctl.store.among import one_of, select_among
 from postmta_ctl.store.one_row import OneRow, seconds
-from postmta_ctl.store.tables import domains, message_contents, messages, organizations, outbox, recipients
+from postmta_ctl.store.tables import domains, messages, organizations, outbox, recipients
 
 NOTHING = KeptContent("", False, False, b"{}")
 
@@ -51,7 +52,7 @@ class Leased(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     accepted_at: datetime
     """To about ten microseconds."""
     octets: int = 0
-    """Of the content as it is stored."""
+    """Of the content as it was stored."""
     content: KeptContent = NOTHING
 
     @property
@@ -92,17 +93,15 @@ def _due_ones() -> Select[Any]:
             messages.c.domain,
             domains.c.tracking_host,
             seconds(messages.c.created_at),
-            func.length(message_contents.c.content),
+            chosen.c.octets,
         )
         .join_from(chosen, recipients, chosen.c.recipient_id == recipients.c.id)
         .join(messages, messages.c.id == chosen.c.message_id)
-        .join(message_contents, message_contents.c.message_id == chosen.c.message_id)
         .join(organizations, organizations.c.id == messages.c.organization_id)
         .outerjoin(
             domains,
             (domains.c.organization_id == messages.c.organization_id) & (domains.c.name == messages.c.domain),
         )
-        .order_by(chosen.c.due_at, chosen.c.recipient_id)
     )
 
 
@@ -111,6 +110,7 @@ _candidates = OneRow(_due_ones())
 
 # SQLite's JSON has numbers for truth values, and moments come in seconds.
 _leased = msgspec.json.Decoder(list[Leased], strict=False).decode
+_recipient_id = attrgetter("recipient_id")
 
 
 async def lease(
@@ -123,7 +123,7 @@ async def lease(
     octets: int = 1 << 24,
     choose: Callable[[str | None, str], str | None] | None = None,
 ) -> Lease:
-    """Take due recipients, oldest first, with all that an injection needs.
+    """Take the recipients that have been due for longest, in the order of their ids, with all that an injection needs.
 
     A lease is a due time in the future, so it ends by itself. PostgreSQL passes over rows that another relay is
     taking; SQLite has one writer anyway.
@@ -139,6 +139,7 @@ async def lease(
             anything is sent, since what may be on a node must not be given to another one.
     """
     found = _leased(await _candidates.read(connection, {"now": now, "most": limit}))
+    found.sort(key=_recipient_id)
     leased = _within(found, octets)
     by_node: dict[str | None, list[str]] = {}
     for one in leased:

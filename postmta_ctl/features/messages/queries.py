@@ -102,7 +102,7 @@ _recipients = Bulk(
     "credits",
     "credit_state",
 )
-_outbox = Bulk(outbox, "recipient_id", "message_id", "due_at")
+_outbox = Bulk(outbox, "recipient_id", "message_id", "due_at", "octets")
 _tags = Bulk(message_tags, "organization_id", "tag", "message_id")
 _answers = Bulk(
     idempotency_keys, "organization_id", "route", "key", "fingerprint", "status_code", "answer", "created_at"
@@ -111,10 +111,12 @@ _answers = Bulk(
 
 async def insert_messages(connection: AsyncConnection, stored: Sequence[Stored]) -> None:
     """Store messages: rows, contents and recipients, an outbox row for each that is sent to, tags and counts."""
+    contents = [(one.message.id, keep(one.message.content)) for one in stored]
     await _messages.add(connection, [_message_row(one) for one in stored])
-    await _contents.add(connection, [(one.message.id, keep(one.message.content)) for one in stored])
+    await _contents.add(connection, contents)
     await _recipients.add(connection, [row for one in stored for row in _recipient_rows(one)])
-    await _outbox.add(connection, [row for one in stored for row in _outbox_rows(one.message)])
+    waiting = zip(stored, contents, strict=True)
+    await _outbox.add(connection, [row for one, (_, kept) in waiting for row in _outbox_rows(one.message, len(kept))])
     await _tags.add(connection, [row for one in stored for row in _tag_rows(one)])
     await rollups.count(connection, [fact for one in stored for fact in _queued(one)])
 
@@ -127,9 +129,9 @@ def _recipient_rows(stored: Stored) -> Iterator[Row]:
         yield one.id, message.id, organization_id, one.address, one.key, one.kind, one.status, at, *charge
 
 
-def _outbox_rows(message: NewMessage) -> Iterator[Row]:
+def _outbox_rows(message: NewMessage, octets: int) -> Iterator[Row]:
     due = to_micros(message.scheduled_at or message.created_at)
-    return ((one.id, message.id, due) for one in message.waiting)
+    return ((one.id, message.id, due, octets) for one in message.waiting)
 
 
 def _tag_rows(stored: Stored) -> Iterator[Row]:

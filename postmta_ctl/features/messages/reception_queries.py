@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.status import TERMINAL
 from postmta_ctl.store.among import one_of
-from postmta_ctl.store.tables import events, outbox, recipients
+from postmta_ctl.store.tables import events, message_contents, outbox, recipients
 
 _NOT_QUEUED = (events.c.record_type == "Bounce", events.c.type == "message.deferred")
 """A Bounce that is a deferral: the node itself failed, see ``core.log_events.is_not_queued``."""
@@ -69,20 +69,25 @@ async def put_back(connection: AsyncConnection, failed: Mapping[str, int | None]
     recipient_ids = failed.keys() - (await on_a_node(connection, list(failed))).keys() if failed else set()
     if not recipient_ids:
         return
-    query = select(recipients.c.id, recipients.c.message_id, recipients.c.node).where(
-        one_of(connection, recipients.c.id, recipient_ids), recipients.c.status.not_in(TERMINAL)
+    # What has no content here came by SMTP, and cannot be sent from here.
+    columns = recipients.c.id, recipients.c.message_id, recipients.c.node, func.length(message_contents.c.content)
+    query = (
+        select(*columns)
+        .join(message_contents, message_contents.c.message_id == recipients.c.message_id)
+        .where(one_of(connection, recipients.c.id, recipient_ids), recipients.c.status.not_in(TERMINAL))
     )
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [
         {
-            "recipient_id": row.id,
-            "message_id": row.message_id,
+            "recipient_id": rid,
+            "message_id": message_id,
             "due_at": now,
-            "generation": _after(failed[row.id], now),
+            "generation": _after(failed[rid], now),
             # Whose fence knows what has come since.
-            "node": row.node,
+            "node": node,
+            "octets": octets,
         }
-        for row in await connection.execute(query)
+        for rid, message_id, node, octets in await connection.execute(query)
     ]
     if rows:
         statement = dialect.insert(outbox).on_conflict_do_nothing(index_elements=["recipient_id"])

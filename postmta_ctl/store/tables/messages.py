@@ -112,6 +112,7 @@ outbox = Table(
     Column("alone", Boolean, nullable=False, default=False, comment="in a request of its own, since one failed whole"),
     Column("last_error", Text),
     Column("block_id", Id, comment="of the block in auto_blocks that keeps it here"),
+    Column("octets", Integer, nullable=False, server_default="0", comment="of the message's content as it was stored"),
     Index(None, "due_at"),
     Index(None, "message_id"),
     Index(None, "block_id", sqlite_where=_KEPT, postgresql_where=_KEPT),
