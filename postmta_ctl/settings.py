@@ -177,6 +177,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     event_retention_days: int = 30
     """How long events, and records that could not be read, are kept after they came; 0: for ever. Counts, messages with
     their final status, and the audit log stay."""
+    content_retention_days: int = 30
+    """How long header fields, bodies and attachments of a message are kept after it was accepted; while any of it waits
+    for a node they are kept in any case. 0: for ever."""
     hourly_counts_days: int = 35
     """How long counts by a property (domain, vMTA, provider, tag …) are kept by the hour; then they are kept by the day
     of UTC. 0: for ever."""

@@ -22,7 +22,7 @@ from postmta_ctl.features.policy.jobs import bring_nodes_up_to_date, publish_pen
 from postmta_ctl.features.policy.retention import forget_old_releases
 from postmta_ctl.features.queues.holds import reconcile_holds
 from postmta_ctl.features.retention.folding import fold_counts
-from postmta_ctl.features.retention.jobs import forget_events, make_partitions
+from postmta_ctl.features.retention.jobs import forget_contents, forget_events, make_partitions
 from postmta_ctl.features.security.auto_block.watch import forget_outcomes, watch_rules
 from postmta_ctl.features.security.blocklists.monitor import watch_listings
 from postmta_ctl.features.tracking.noting import keep_fetches
@@ -72,6 +72,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="make partitions of events", every=600.0, run=make_partitions),
     Job(name="fold counts", every=3600.0, run=fold_counts),
     Job(name="forget events", every=600.0, run=forget_events),
+    Job(name="forget contents", every=600.0, run=forget_contents),
     Job(name="watch credit balances", every=5.0, run=watch_balances),
     Job(name="renew subscriptions", every=60.0, run=renew_ended),
     Job(name="watch blocklists", every=60.0, run=watch_listings),

@@ -9,15 +9,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from postmta_ctl.core.log_events import day_number
 from postmta_ctl.features.messages.service import forget_answers
 from postmta_ctl.features.retention import jobs
-from postmta_ctl.features.retention.jobs import forget_events, make_partitions
+from postmta_ctl.features.retention.jobs import forget_contents, forget_events, make_partitions
 from postmta_ctl.store import partitions
-from postmta_ctl.store.tables import dead_letters, events, idempotency_keys, rollup_types
+from postmta_ctl.store.tables import dead_letters, events, idempotency_keys, message_contents, outbox, rollup_types
 from tests.api.test_ingest import add_node, post
+from tests.api.test_relay import MAIL, send
 
 
 def record(number: int, at: datetime, rid: str = "") -> bytes:
@@ -152,8 +153,7 @@ async def test_a_message_says_that_events_of_it_are_gone(
     sent = (await client.post("/api/v1/messages/send", json=mail, headers=acme)).json()
     await post(client, [record(1, clock(), sent["recipients"][0]["id"])])
     path = f"/api/v1/messages/{sent['id']}"
-    made = await client.post("/api/v1/api-keys", json={"name": "k", "scopes": ["messages:read"]}, headers=acme)
-    headers = {"X-API-Key": made.json()["secret"]}
+    headers = await lasting(client, acme)
     whole = (await client.get(path, headers=headers)).json()
     assert whole["events_missing_before"] is None
     assert [one["type"] for one in whole["timeline"]] == ["message.queued", "message.delivered"]
@@ -165,6 +165,57 @@ async def test_a_message_says_that_events_of_it_are_gone(
     assert cut["recipients"][0]["status"] == "delivered", "what became of it is known for good"
     told = (await client.get(f"{path}/explain", headers=headers)).json()
     assert any("no longer kept" in note for note in told["notes"])
+
+
+async def test_contents_go_when_they_are_old_and_on_a_node(
+    client: Any, db: Any, here: Any, clock: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "AT_ONCE", 2)
+    acme = await lasting(client, acme)
+    sent = [(await send(client, acme))["id"] for _ in range(5)]
+    async with db.transaction() as connection:
+        await connection.execute(delete(outbox).where(outbox.c.message_id != sent[0]))
+    clock.advance(days=30)
+    young = (await send(client, acme))["id"]
+    assert not await forget_contents(here)
+    assert await contents(db) == [*sent, young]
+    clock.advance(days=1)
+    turns = 1
+    while await forget_contents(here):
+        turns += 1
+    assert turns == 3, "a few at a time"
+    assert await contents(db) == [sent[0], young], "what waits for a node is kept"
+    told = (await client.get(f"/api/v1/messages/{sent[1]}/explain", headers=acme)).json()
+    assert "its content is no longer kept: signatures are of a sample" in told["notes"]
+    shown = await client.get(f"/api/v1/messages/{sent[1]}", headers=acme)
+    assert shown.json()["subject"] == MAIL["subject"]
+
+
+async def test_no_content_is_forgotten_where_all_is_kept(
+    client: Any, db: Any, here: Any, clock: Any, acme: Any
+) -> None:
+    here = dataclasses.replace(here, settings=msgspec.structs.replace(here.settings, content_retention_days=0))
+    sent = (await send(client, acme))["id"]
+    async with db.transaction() as connection:
+        await connection.execute(delete(outbox))
+    clock.advance(days=4000)
+    assert not await forget_contents(here)
+    assert await contents(db) == [sent]
+
+
+async def lasting(client: Any, headers: Any) -> dict[str, str]:
+    """Header fields of the same organization that are good for longer than a login."""
+    wanted = {"name": "k", "scopes": ["messages:read", "messages:send"]}
+    made = await client.post("/api/v1/api-keys", json=wanted, headers=headers)
+    return {"X-API-Key": made.json()["secret"]}
+
+
+async def contents(db: Any) -> list[str]:
+    """The messages whose content is there."""
+    async with db.reading() as connection:
+        return list(
+            await connection.scalars(select(message_contents.c.message_id).order_by(message_contents.c.message_id))
+        )
 
 
 async def test_idempotency_records_go_few_at_a_time(

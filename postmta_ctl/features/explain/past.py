@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from postmta_ctl.features.messages.lease_queries import Leased
 from postmta_ctl.features.messages.simulated_release import part_of_release, send_through
 from postmta_ctl.features.messages.simulation import sample
 from postmta_ctl.features.policy import queries as releases
-from postmta_ctl.features.retention.horizon import missing_before
+from postmta_ctl.features.retention.horizon import content_horizon, missing_before
 from postmta_ctl.features.tracking.service import tracker
 from postmta_ctl.system import System
 
@@ -70,17 +70,19 @@ async def explain(
         sender=row.sender,
         recipients=shown,
         left_out=count - len(people),
-        notes=_notes(content, missing_before(system.settings, row.created_at, system.now())),
+        notes=[*NOTES, *_missing(system, row.created_at, content)],
     )
 
 
-def _notes(content: KeptContent | None, gone: datetime | None) -> list[str]:
-    notes = [*NOTES]
+def _missing(system: System, accepted_at: datetime, content: KeptContent | None) -> Iterator[str]:
+    """What is not told, or not of the message itself."""
+    now = system.now()
     if content is None:
-        notes.append("its content was never here: signatures are of a sample")
-    if gone is not None:
-        notes.append(f"events that came before {gone:%Y-%m-%d %H:%M} UTC are no longer kept")
-    return notes
+        kept_since = content_horizon(system.settings, now)
+        is_gone = kept_since is not None and accepted_at < kept_since
+        yield f"its content {'is no longer kept' if is_gone else 'was never here'}: signatures are of a sample"
+    if (gone := missing_before(system.settings, accepted_at, now)) is not None:
+        yield f"events that came before {gone:%Y-%m-%d %H:%M} UTC are no longer kept"
 
 
 async def from_command_line(system: System, message_id: str) -> PastExplanation:

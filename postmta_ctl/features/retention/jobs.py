@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.log_events import day_number
-from postmta_ctl.features.retention.horizon import horizon
-from postmta_ctl.features.retention.queries import delete_oldest
+from postmta_ctl.features.retention.horizon import content_horizon, horizon
+from postmta_ctl.features.retention.queries import delete_contents, delete_oldest
 from postmta_ctl.store import partitions
 from postmta_ctl.store.locks import exclusive
 from postmta_ctl.system import System
@@ -43,11 +43,24 @@ async def forget_events(system: System) -> bool:
         return await _forget_days(system, before) or more
 
 
+async def forget_contents(system: System) -> bool:
+    """Remove contents of messages that came more than ``content_retention_days`` ago. True when there is more."""
+    before = content_horizon(system.settings, system.now())
+    if before is None:
+        return False
+    return await _forgotten(system, "message_contents", lambda connection: delete_contents(connection, before, AT_ONCE))
+
+
 async def _forget_rows(system: System, table: str, before: datetime) -> bool:
+    return await _forgotten(system, table, lambda connection: delete_oldest(connection, table, before, AT_ONCE))
+
+
+async def _forgotten(system: System, table: str, forget: Callable[[AsyncConnection], Awaitable[int]]) -> bool:
+    """Forget some rows. True when there may be more."""
     clock = asyncio.get_running_loop().time
     began = clock()
     async with system.db.transaction() as connection:
-        gone = await delete_oldest(connection, table, before, AT_ONCE)
+        gone = await forget(connection)
     if gone:
         log.debug("forgotten", table=table, rows=gone)
         # However much there is to forget, at least half of the writer's time is left to the mail.
