@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from itertools import count
 from pathlib import Path
 
@@ -23,28 +24,37 @@ def main() -> None:
     parser.add_argument("--only", choices=[*ROWS, ""], default="", help="measure this row only")
     parser.add_argument("--json", type=Path, help="write the results to this file, too")
     options = parser.parse_args()
-    found = measured(list(ROWS.values()) if not options.only else [ROWS[options.only]])
+    found, failed = measured(list(ROWS.values()) if not options.only else [ROWS[options.only]])
     print("\n".join(table(found)))
     if options.json is not None:
         content = msgspec.json.format(msgspec.json.encode([one for _, one in found]), indent=2)
         options.json.write_bytes(content + b"\n")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
-def measured(rows: list[Row]) -> list[tuple[Row, Result]]:
+def measured(rows: list[Row]) -> tuple[list[tuple[Row, Result]], list[str]]:
     """Measure these rows; at a terminal a bar counts the measurements, two for each round of a row.
 
     What cannot be measured here is skipped, says why, and is left out.
+
+    Returns:
+        What came out, and the names of the rows that failed: the others are worth their half hour all the same.
     """
     counted, total = count(1), sum(2 * row.rounds for row in rows if row.missing is None)
-    found = []
+    found, failed = [], []
     with progress_of("Measuring") as report:
         for row in rows:
             if row.missing is not None:
                 print(f"skipping {row.name}: {row.missing}", file=sys.stderr, flush=True)
                 continue
             print(f"measuring {row.name} …", file=sys.stderr, flush=True)
-            found.append((row, measure(row, lambda: report(next(counted), total))))
-    return found
+            try:
+                found.append((row, measure(row, lambda: report(next(counted), total))))
+            except Exception:
+                traceback.print_exc()
+                failed.append(row.name)
+    return found, failed
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 
 from bench import records, stored
 from bench.__main__ import measured
-from bench.rows import ROWS
+from bench.rows import ROWS, Measure, Sample
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.tables import metadata
 from tests.api.test_rollups import check
@@ -59,5 +60,20 @@ async def test_the_roll_ups_of_many_events_equal_them(sqlite_template: Path, tmp
 
 def test_what_cannot_be_measured_is_left_out_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     row = msgspec.structs.replace(ROWS["kumod"], missing="needs KUMOD=/path/to/kumod")
-    assert measured([row]) == []
+    assert measured([row]) == ([], [])
     assert "skipping kumod: needs KUMOD=" in capsys.readouterr().err
+
+
+def test_a_row_that_fails_does_not_take_the_others_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> AbstractContextManager[tuple[Measure, Measure]]:
+        raise RuntimeError("no room")
+
+    @contextmanager
+    def whole() -> Iterator[tuple[Measure, Measure]]:
+        yield lambda: Sample(value=3.0), lambda: Sample(value=2.0)
+
+    rows = [msgspec.structs.replace(ROWS["kumod"], missing=None, sides=one) for one in (broken, whole)]
+    ((_, kept),), failed = measured(rows)
+    assert (kept.ratio, kept.reached) == (1.5, True)
+    assert failed == ["kumod"]
+    assert "RuntimeError: no room" in capsys.readouterr().err
