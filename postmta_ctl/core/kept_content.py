@@ -44,9 +44,9 @@ _read = msgspec.msgpack.Decoder(KeptContent).decode
 _read_earlier = msgspec.msgpack.Decoder(Content).decode
 
 
-def keep(content: Content) -> bytes:
+def keep(content: KeptContent) -> bytes:
     """What is stored of it."""
-    return _write(kept(content))
+    return _write(content)
 
 
 def read(stored: bytes) -> KeptContent:

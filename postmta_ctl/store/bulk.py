@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 Row = tuple[Any, ...]
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
-_LARGEST = 256
-"""Rows of one statement. They go by powers of two, so that there are few statements to prepare."""
+_SIZES = (300, 256, 200, 128, 100, 64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: few sizes, so that there are few statements to prepare, and those of full batches of mail."""
 
 
 class Bulk:
@@ -111,10 +111,9 @@ def _unnested(table: Table, names: Sequence[str]) -> str:
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in parts whose sizes are powers of two."""
-    start, size = 0, _LARGEST
-    while start < len(rows):
-        while size > len(rows) - start:
-            size //= 2
-        yield rows[start : start + size]
-        start += size
+    """The rows in parts of these sizes."""
+    start = 0
+    for size in _SIZES:
+        while start + size <= len(rows):
+            yield rows[start : start + size]
+            start += size

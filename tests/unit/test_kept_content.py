@@ -26,7 +26,7 @@ CONTENTS = st.builds(
 
 @given(CONTENTS)
 def test_a_content_is_read_as_it_was_kept(content: Content) -> None:
-    read = kept_content.read(kept_content.keep(content))
+    read = kept_content.read(kept_content.keep(kept_content.kept(content)))
 
     assert read == kept_content.kept(content)
     assert read.opened() == content

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from postmta_ctl.core.ids import new_id
 from postmta_ctl.errors import ConfigurationError
-from postmta_ctl.store import append_only, partitions
+from postmta_ctl.store import append_only, bulk, partitions
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.migrate import alembic_config, newest, upgrade
 from postmta_ctl.store.tables import audit_log, metadata, organizations
@@ -44,6 +47,24 @@ def check_agreement(connection: Any) -> None:
 
 def is_a_day(table: str) -> bool:
     return table == partitions.DEFAULT or partitions.day_of(table) is not None
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 8192), (4096, 4096)])
+async def test_pages_of_a_new_database_have_room_for_messages_and_older_ones_stay(
+    tmp_path: Path, before: int | None, after: int
+) -> None:
+    path = tmp_path / "postmta.db"
+    if before is not None:
+        with closing(sqlite3.connect(path)) as earlier:
+            earlier.execute(f"PRAGMA page_size={before}")
+            earlier.execute("CREATE TABLE something (id INTEGER)")
+    db = Database(f"sqlite+aiosqlite:///{path}")
+    await upgrade(db)
+    for reading in (db.reading, db.transaction):
+        async with reading() as connection:
+            assert await connection.scalar(text("PRAGMA page_size")) == after
+    assert await db.at_once(lambda connection: connection.scalar(text("PRAGMA temp_store"))) == 2  # memory
+    await db.close()
 
 
 async def test_upgrading_twice_changes_nothing(db: Database) -> None:
@@ -167,6 +188,15 @@ async def test_every_append_only_table_has_its_triggers(db: Database, table: str
         found = set(await connection.scalars(text(query), {"table": table}))
     assert {f"{table}_no_update", f"{table}_no_delete"} <= found
     assert db.is_sqlite or f"{table}_no_truncate" in found
+
+
+@given(st.integers(0, 2000))
+def test_many_rows_go_in_statements_of_few_sizes(count: int) -> None:
+    rows = [(number,) for number in range(count)]
+    parts = list(bulk._parts(rows))
+    assert [row for part in parts for row in part] == rows
+    assert {len(part) for part in parts} <= set(bulk._SIZES)
+    assert len(parts) <= count // 300 + 8
 
 
 def test_the_newest_revision_is_that_of_the_migrations() -> None:

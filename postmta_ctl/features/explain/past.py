@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from postmta_ctl.core.addresses import parse_mailbox
-from postmta_ctl.core.kept_content import KeptContent, kept
+from postmta_ctl.core.kept_content import KeptContent
 from postmta_ctl.errors import NotFound
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
@@ -132,7 +132,7 @@ async def _decided(
         bundle = await part_of_release(connection, release.number, row.domain)
         info = await of_release(connection, release)
         if content is None:
-            content = kept(sample(row.sender, one.address, tag=None, vmta=None, pool=None, now=row.created_at).content)
+            content = sample(row.sender, one.address, tag=None, vmta=None, pool=None, now=row.created_at).content
         leased = await _leased(connection, principal, row, one, content)
         listed = parse_mailbox(one.address).dedupe_key if one.status == "suppressed" else None
         live = await surroundings.live_files(connection, principal.organization, system.now(), listed)

@@ -169,5 +169,5 @@ async def set_schedule(connection: AsyncConnection, message_id: str, scheduled_a
     await connection.execute(
         update(message_contents)
         .where(message_contents.c.message_id == message_id)
-        .values(content=kept_content.keep(dated))
+        .values(content=kept_content.keep(kept_content.kept(dated)))
     )

@@ -13,6 +13,7 @@ from postmta_ctl.core.addresses import Mailbox, parse_mailbox
 from postmta_ctl.core.attachments import Attachment
 from postmta_ctl.core.errors import InputError
 from postmta_ctl.core.ids import new_id
+from postmta_ctl.core.kept_content import KeptContent, kept
 from postmta_ctl.core.mime import Content, Draft, compose, size_estimate
 from postmta_ctl.core.status import summarise
 from postmta_ctl.errors import InvalidRequest
@@ -49,7 +50,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     sender: Mailbox
-    content: Content
+    content: KeptContent
     recipients: tuple[NewRecipient, ...]
     campaign: str | None
     pool: str | None = None
@@ -108,7 +109,7 @@ def new_message(request: SendRequest, now: datetime) -> NewMessage:
     return NewMessage(
         id=message_id,
         sender=sender,
-        content=_content(draft, f"<{message_id}@{sender.domain}>", scheduled_at or now),
+        content=kept(_content(draft, f"<{message_id}@{sender.domain}>", scheduled_at or now)),
         recipients=_recipients({"to": to, "cc": cc, "bcc": bcc}, now),
         campaign=campaign_of(request.tags),
         request=request,

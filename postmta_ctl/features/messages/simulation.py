@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from postmta_ctl.core.inject import InjectItem
-from postmta_ctl.core.kept_content import kept
 from postmta_ctl.errors import Conflict, PostMTAError
 from postmta_ctl.features.auth.principal import Principal
 from postmta_ctl.features.domains import queries as domains
@@ -105,7 +104,7 @@ def item_of(
         generation=1,
         alone=False,
         accepted_at=message.created_at,
-        content=kept(message.content),
+        content=message.content,
     )
     return relay_item(leased, f"b@{system.settings.bounces}", tracker(system))
 
@@ -115,9 +114,10 @@ def _suppressed(recipient: NewRecipient) -> SimulatedRecipient:
 
 
 def _of_message(message: NewMessage) -> Iterator[Predicted]:
-    request, html = message.request, message.content.html
+    request, content = message.request, message.content.opened()
+    html = content.html
     names = {name.lower() for name in request.headers}
-    if html is not None and message.content.text is None:
+    if html is not None and content.text is None:
         yield _warning("html_only", "there is no text alternative to the HTML; some filters count that against it")
     if not request.subject.strip():
         yield _warning("subject_empty", "the subject is empty")
