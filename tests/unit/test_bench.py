@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ import pytest
 
 from bench import records, stored
 from bench.__main__ import measured
-from bench.rows import ROWS, Measure, Sample
+from bench.rows import ROWS, Measure, Result, Sample, table
 from postmta_ctl.store.engine import Database
 from postmta_ctl.store.tables import metadata
 from tests.api.test_rollups import check
 
+DOCS = Path(__file__).parents[2] / "docs"
 _, MESSAGES, RECIPIENTS = records.people("an organization", 1)
 INSERTS = re.findall(r"INSERT INTO (\w+) \(([^)]+)\)", Path(stored.__file__).read_text())
 
@@ -56,6 +58,18 @@ async def test_the_roll_ups_of_many_events_equal_them(sqlite_template: Path, tmp
     kept = await check(db)
     await db.close()
     assert all(kept.values())
+
+
+def test_the_table_of_the_guide_is_what_was_measured() -> None:
+    """``UPDATE_DOCS=1`` writes it anew from the figures that ``make bench BENCH_JSON=docs/benchmarks.json`` wrote."""
+    page = DOCS / "benchmarks.md"
+    figures = msgspec.json.decode((DOCS / "benchmarks.json").read_bytes(), type=list[Result])
+    assert [one.name for one in figures] == list(ROWS), "all rows, of one run"
+    wanted = "\n".join(table([(ROWS[one.name], one) for one in figures]))
+    if os.environ.get("UPDATE_DOCS"):
+        header = re.escape(wanted.partition("\n")[0])
+        page.write_text(re.sub(rf"{header}(\n\|.*)*", lambda _: wanted, page.read_text()))
+    assert f"\n{wanted}\n\n" in page.read_text()
 
 
 def test_what_cannot_be_measured_is_left_out_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
