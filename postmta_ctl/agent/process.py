@@ -37,7 +37,9 @@ LOOK_SECONDS = 60.0
 """How often the folder is looked at."""
 _SHOWN = 100
 """Differences that are told at most."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
+"""After a turn that failed. The longest is well below what a publication waits for a node: one that comes right after
+the node or the control plane was away finds the agent awake."""
 _REST = 0.5
 """Between two questions that brought nothing, should they not stay open."""
 _MAX_ERROR = 2000
@@ -76,12 +78,12 @@ class Agent:
                 await turn()
             except _EXPECTED as error:
                 await self._failed(name, str(error), pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)
             except Exception as error:
                 # A node must not be left behind for good by what nobody thought of.
                 log.exception("unexpected error", turn=name)
                 await self._failed(name, repr(error), pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self._problems.pop(name, None)
                 pause = _FIRST_PAUSE

@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from postmta_ctl.agent import process
 from postmta_ctl.compiler.node_files import current_release
 from postmta_ctl.core import live_data
+from postmta_ctl.features.policy import bringing
 from tests.fake_node import FakeNode
 from tests.remote_host import AgentProcess, Meddler, untouched
 from tests.serving import Service, wait_for
@@ -105,6 +107,10 @@ def test_a_publication_reaches_its_node_with_all_it_needs(service: Service, host
     assert host.kumod.tokens == {f"Bearer {json.loads(own.read_text())['admin_token']}"}
     assert wait_for(lambda: host.node()["is_online"], "an online node")
     assert host.stop() == 0
+
+
+def test_an_agent_that_failed_for_long_is_awake_before_a_publication_gives_up() -> None:
+    assert process.LONGEST_PAUSE <= bringing.PROBE_SECONDS / 2
 
 
 def test_live_data_and_tickets_arrive_in_seconds(service: Service, host: RemoteHost) -> None:
