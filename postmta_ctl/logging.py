@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
+from collections import deque
 from contextlib import suppress
+from threading import Lock
 from typing import TextIO, cast
 
 import msgspec
@@ -14,18 +18,40 @@ from postmta_ctl.settings import Settings
 
 
 class _Output:
-    """A stream to which a line that cannot be written is lost: what it tells of must go on when the disk is full."""
+    """A stream to which a line that cannot be written is lost: what it tells of must go on when the disk is full.
+
+    What an event loop tells in one of its turns is written together at the turn's end, since each writing hands the
+    interpreter's lock to another thread.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._waiting: deque[str] = deque()
+        self._asked: asyncio.AbstractEventLoop | None = None
+        self._lock = Lock()
+        atexit.register(self._write_waiting)
 
     def write(self, text: str) -> int:
-        with suppress(OSError):
-            self._stream.write(text)
+        self._waiting.append(text)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write_waiting()
+        else:
+            # One that has ended since it was asked does nothing any more.
+            if self._asked is not loop:
+                self._asked = loop
+                loop.call_soon(self._write_waiting)
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError):
+        """Nothing: lines are written whole, at once or at the turn's end."""
+
+    def _write_waiting(self) -> None:
+        self._asked = None
+        with self._lock, suppress(OSError):
+            lines = "".join(self._waiting.popleft() for _ in range(len(self._waiting)))
+            self._stream.write(lines)
             self._stream.flush()
 
 
@@ -47,7 +73,7 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Output(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Output(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from postmta_ctl.core.chance import chance
 from postmta_ctl.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -65,4 +65,4 @@ class RequestId:
 def request_id(scope: Any) -> str:
     """The caller's id of the request, if it is harmless, else a new one."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-    return given if _ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)
+    return given if _ACCEPTABLE.fullmatch(given) else chance.digits(32)

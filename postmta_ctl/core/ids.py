@@ -5,11 +5,12 @@ They sort by time of creation, which keeps the indexes of a growing table narrow
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import Lock
+
+from postmta_ctl.core.chance import chance
 
 _FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,14 +42,13 @@ def new_id(now: datetime) -> str:
 
     More than 4,096 of them run on into the next millisecond, as RFC 9562 §6.2 allows.
     """
-    return _put_together(_milliseconds(now), os.urandom(8).hex())
+    return _put_together(_milliseconds(now), chance.digits(16))
 
 
 def new_ids(now: datetime, number: int) -> list[str]:
-    """As many ids as by :func:`new_id`, in a fraction of the time: chance is drawn once, and they are put together as
-    text."""
+    """As many ids as by :func:`new_id`, in less time."""
     milliseconds = _milliseconds(now)
-    drawn = os.urandom(8 * number).hex()
+    drawn = chance.digits(16 * number)
     return [_put_together(milliseconds, drawn[start : start + 16]) for start in range(0, 16 * number, 16)]
 
 

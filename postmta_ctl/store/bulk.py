@@ -9,7 +9,7 @@ each column, so that one statement has all rows there, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -41,6 +41,7 @@ class Bulk:
         names = ", ".join(f'"{name}"' for name in self._names)
         self._start = f"INSERT INTO {table.name} ({names}) VALUES "  # noqa: S608 - names of our own tables
         self._width = len(self._names)
+        self._statements: dict[int, str] = {}
 
     async def add(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         """Add the rows."""
@@ -54,10 +55,11 @@ class Bulk:
         elif rows:
             await connection.exec_driver_sql(self._arrays, tuple(zip(*rows, strict=True)))
 
-    @lru_cache(maxsize=16)  # noqa: B019 - these objects live as long as the process
     def _many(self, count: int) -> str:
-        row = f"({', '.join('?' * self._width)})"
-        return self._start + ", ".join([row] * count) + self._conflict
+        if count not in self._statements:
+            row = f"({', '.join('?' * self._width)})"
+            self._statements[count] = self._start + ", ".join([row] * count) + self._conflict
+        return self._statements[count]
 
     @cached_property
     def _arrays(self) -> str:
