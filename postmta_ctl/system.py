@@ -5,8 +5,9 @@ Each part is a seam. Tests replace a part by a fake that keeps state; nothing is
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +55,8 @@ class System:
     """Finds viruses; None: nobody does, and only the kind and the structure of files are looked at."""
     passwords: Passwords = field(default_factory=Passwords)
     now: Callable[[], datetime] = utc_now
+    pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
+    """Waiting for nothing but so many seconds."""
     random: Callable[[int], bytes] = field(default=secrets.token_bytes)
     reach: Callable[[CrashPoint], None] = pass_by
     """Told where the process is when its death would matter."""

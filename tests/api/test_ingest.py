@@ -22,7 +22,7 @@ from postmta_ctl.core.kumo_log import decode
 from postmta_ctl.core.status import ORDER, summarise
 from postmta_ctl.core.tokens import digest
 from postmta_ctl.features.ingest.importer import import_file
-from postmta_ctl.features.ingest.intake import keep_together
+from postmta_ctl.features.ingest.intake import FEW, keep_together
 from postmta_ctl.features.ingest.keeping import Delivery
 from postmta_ctl.features.ingest.queries import summarise_messages
 from postmta_ctl.features.ingest.reading import read
@@ -256,6 +256,22 @@ async def test_who_comes_when_too_much_waits_is_sent_away_unread(
     system.deliveries_held.clear()
     assert (await post(client, hook_lines()[:5]))["added"] == 5
     assert system.deliveries_held == set()
+
+
+async def test_the_answer_to_few_records_is_held_once_they_are_kept(client: Any, system: Any, stream: None) -> None:
+    found = []
+
+    async def pause(_seconds: float) -> None:
+        async with system.db.reading() as connection:
+            found.append(await connection.scalar(select(func.count()).select_from(events)))
+        assert system.deliveries_held == set()
+
+    object.__setattr__(system, "pause", pause)
+    lines = hook_lines()
+    await post(client, lines[: FEW - 1])
+    assert found == [FEW - 1]
+    await post(client, lines[FEW : 2 * FEW])
+    assert found == [FEW - 1]
 
 
 async def test_requests_at_the_same_time_share_transactions_and_each_is_told_of_its_own(

@@ -17,7 +17,7 @@ from postmta_ctl.core import tokens
 from postmta_ctl.core.kumo_log import Batch, decode
 from postmta_ctl.core.log_events import is_ignorable
 from postmta_ctl.errors import MalformedRequest, PayloadTooLarge, Unauthenticated
-from postmta_ctl.features.ingest.intake import keep_together, place
+from postmta_ctl.features.ingest.intake import keep_together, place, rest
 from postmta_ctl.features.ingest.keeping import Delivery
 from postmta_ctl.features.ingest.reading import read
 from postmta_ctl.features.ingest.schemas import Ingested
@@ -98,7 +98,9 @@ async def receive(system: System, request: Request[Any, Any, Any]) -> Ingested:
         batch = decode(await read_body(request))
         if batch.is_garbage:
             raise MalformedRequest(f"The body cannot be read as log records: {batch.bad[0].reason}.")
-        return await _ingest(system, node, batch)
+        answer = await _ingest(system, node, batch)
+    await rest(system, len(batch.records))
+    return answer
 
 
 async def ingest(system: System, node: str, body: bytes) -> Ingested:
