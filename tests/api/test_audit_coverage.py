@@ -61,6 +61,8 @@ def bodies(ids: dict[str, str], clock: FakeClock, folder: Path) -> dict[str, Any
         },
         "reschedule_message": {"send_at": soon},
         "update_vmta": {"ehlo_domain": "mx9.acme.test"},
+        # The example names a user that nodes run as, who need not be on this host.
+        "add_node": {"name": "mx9", "admin_url": "http://127.0.0.1:8001", "policy_dir": str(folder / "mx9")},
         "update_node": {"weight": 2},
         "update_pool": {"domains": ["other.example.com"]},
         "create_vmta": {"name": "mx2", "ip_address": "192.0.2.11", "ehlo_domain": "mx2.acme.test"},
