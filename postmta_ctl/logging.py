@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import sys
 from collections import deque
 from contextlib import suppress
 from threading import Lock
-from typing import TextIO, cast
+from typing import TextIO
 
 import msgspec
 import structlog
@@ -17,11 +16,12 @@ import structlog
 from postmta_ctl.settings import Settings
 
 
-class _Output:
-    """A stream to which a line that cannot be written is lost: what it tells of must go on when the disk is full.
+class _Lines:
+    """Writes lines to a stream. One that cannot be written is lost: what it tells of must go on when the disk is full.
 
-    What an event loop tells in one of its turns is written together at the turn's end, since each writing hands the
-    interpreter's lock to another thread.
+    What an event loop informs of in one of its turns is written together at the turn's end, since each writing hands
+    the interpreter's lock to another thread. What is worse than information is written at once: it may be the last
+    that the process says.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -29,29 +29,32 @@ class _Output:
         self._waiting: deque[str] = deque()
         self._asked: asyncio.AbstractEventLoop | None = None
         self._lock = Lock()
-        atexit.register(self._write_waiting)
 
-    def write(self, text: str) -> int:
-        self._waiting.append(text)
+    def info(self, line: str) -> None:
+        """Write it soon, or at once where there is no event loop."""
+        self._waiting.append(line + "\n")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._write_waiting()
-        else:
-            # One that has ended since it was asked does nothing any more.
-            if self._asked is not loop:
-                self._asked = loop
-                loop.call_soon(self._write_waiting)
-        return len(text)
+            self._write()
+            return
+        # One that has ended since it was asked does nothing any more.
+        if self._asked is not loop:
+            self._asked = loop
+            loop.call_soon(self._write)
 
-    def flush(self) -> None:
-        """Nothing: lines are written whole, at once or at the turn's end."""
+    def error(self, line: str) -> None:
+        """Write it now, after what waits."""
+        self._waiting.append(line + "\n")
+        self._write()
 
-    def _write_waiting(self) -> None:
+    debug = info
+    warning = critical = error
+
+    def _write(self) -> None:
         self._asked = None
         with self._lock, suppress(OSError):
-            lines = "".join(self._waiting.popleft() for _ in range(len(self._waiting)))
-            self._stream.write(lines)
+            self._stream.write("".join(self._waiting.popleft() for _ in range(len(self._waiting))))
             self._stream.flush()
 
 
@@ -70,10 +73,11 @@ def configure_logging(settings: Settings) -> None:
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         shared.append(structlog.processors.ExceptionRenderer(tracebacks))
         renderer = structlog.processors.JSONRenderer(serializer=_line)
+    lines = _Lines(sys.stderr)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Output(sys.stderr))),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
