@@ -42,9 +42,9 @@ def place(system: System) -> Iterator[None]:
 async def rest(system: System, records: int) -> None:
     """Hold the answer to a request of few records, which are kept already, for a moment.
 
-    A node sends what it has as soon as it was answered, and a request costs as much as thirty records: so its next
-    one brings more. KumoMTA's own ``min_batch_size`` would do the same, were it not that a connection which was idle
-    holds the first records for as long as its ``idle_timeout``.
+    A node sends what it has as soon as it was answered, and each request costs a commit: so its next one brings more.
+    KumoMTA's own ``min_batch_size`` would do the same, were it not that a connection which was idle holds the first
+    records for as long as its ``idle_timeout``.
     """
     if records < FEW:
         await system.pause(REST_SECONDS)

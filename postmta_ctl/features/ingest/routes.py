@@ -16,7 +16,8 @@ from postmta_ctl.web import PUBLIC, AnyRequest, TheSystem
 async def ingest_logs(request: AnyRequest, system: TheSystem) -> Ingested:
     """NDJSON or a JSON array, plain or gzip, with the node's token as bearer. 200 means that all of it is kept.
 
-    The same batch may come any number of times and in any order.
+    The same batch may come any number of times and in any order. The answer to fewer than 50 records comes 50 ms after
+    they are kept, so that whoever sends one request after the other brings more with the next.
     """
     return await service.receive(system, request)
 
